@@ -1,0 +1,118 @@
+"""What goes wrong on the first evening, said before it does."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import register as register_check
+from django.db import connections
+
+from django_rooms.conf import DEFAULTS, settings
+
+
+def register() -> None:
+    for check in (check_settings, check_layer, check_server, check_database):
+        register_check(check, "django_rooms")
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    given = settings.given()
+    if not isinstance(given, dict):
+        return [Error("DJANGO_ROOMS must be a dictionary.", id="django_rooms.E001")]
+    return [*_unknown(given), *_mistyped(given)]
+
+
+def _unknown(given: dict[str, Any]) -> Iterator[CheckMessage]:
+    for name in given.keys() - DEFAULTS.keys():
+        near = get_close_matches(str(name).upper(), DEFAULTS, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(DEFAULTS)}."
+        yield Error(f"DJANGO_ROOMS has an unknown setting {name!r}.", hint=hint, id="django_rooms.E002")
+
+
+def _mistyped(given: dict[str, Any]) -> Iterator[CheckMessage]:
+    for name in given.keys() & DEFAULTS.keys():
+        kind = type(DEFAULTS[name])
+        fits = isinstance(given[name], (int, float) if kind is float else kind)
+        if not fits or (kind in (int, float) and not (given[name] > 0 and given[name] is not True)):
+            wanted = {int: "a positive integer", float: "a positive number", bool: "True or False", str: "a string"}[kind]
+            yield Error(f"DJANGO_ROOMS[{name!r}] must be {wanted}, not {given[name]!r}.", id="django_rooms.E003")
+
+
+def check_layer(**kwargs: Any) -> list[CheckMessage]:
+    layers = getattr(django_settings, "CHANNEL_LAYERS", {})
+    alias = settings.CHANNEL_LAYER
+    if alias in layers:
+        return list(_old_redis(layers[alias].get("BACKEND", "")))
+    if "CHANNEL_LAYER" in settings.given():
+        return [Error(f"DJANGO_ROOMS['CHANNEL_LAYER'] is {alias!r}, which CHANNEL_LAYERS has not.", id="django_rooms.E004")]
+    return [
+        Warning(
+            f"There is no channel layer {alias!r}: with more than one server process, messages reach the others up to "
+            f"{settings.LOOK:g} s late, and events do not.",
+            hint="Add CHANNEL_LAYERS to your settings; for one process channels.layers.InMemoryChannelLayer is enough.",
+            id="django_rooms.W001",
+        )
+    ]
+
+
+def _old_redis(backend: str) -> Iterator[CheckMessage]:
+    if backend.startswith("channels_redis."):
+        try:
+            installed = version("redis")
+        except PackageNotFoundError:
+            return
+        if int(installed.split(".")[0]) >= 8 and int(version("channels-redis").split(".")[0]) <= 4:
+            yield Warning(
+                f"With redis {installed} the layers of channels_redis go deaf after a restart of Redis.",
+                hint="pip install 'redis<8'",
+                id="django_rooms.W002",
+            )
+
+
+def check_server(**kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if not getattr(django_settings, "ASGI_APPLICATION", None):
+        hint = "Set it to the dotted path of your ProtocolTypeRouter, such as 'mysite.asgi.application'."
+        found.append(Warning("ASGI_APPLICATION is not set.", hint=hint, id="django_rooms.W003"))
+    if django_settings.DEBUG and not apps.is_installed("daphne"):
+        found.append(
+            Warning(
+                "runserver serves no WebSockets without daphne.",
+                hint="Put 'daphne' first in INSTALLED_APPS, or serve with uvicorn (then silence this check).",
+                id="django_rooms.W004",
+            )
+        )
+    for name in ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"):
+        if not apps.is_installed(name):
+            found.append(
+                Warning(
+                    f"{name} is not installed: people are told apart by its users and its sessions.",
+                    hint=f"Add {name!r} to INSTALLED_APPS.",
+                    id="django_rooms.W005",
+                )
+            )
+    return found
+
+
+def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    alias = settings.DATABASE
+    if alias not in django_settings.DATABASES:
+        return [Error(f"DJANGO_ROOMS['DATABASE'] is {alias!r}, which DATABASES has not.", id="django_rooms.E005")]
+    connection = connections[alias]
+    if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]
+        return []
+    if connection.settings_dict["OPTIONS"].get("transaction_mode", "").upper() in ("IMMEDIATE", "EXCLUSIVE"):
+        return []
+    return [
+        Warning(
+            "SQLite without transaction_mode IMMEDIATE: requests that read and then write fail with “database is "
+            "locked” when several write at once.",
+            hint="In DATABASES: 'OPTIONS': {'transaction_mode': 'IMMEDIATE', 'timeout': 20, "
+            "'init_command': 'PRAGMA journal_mode=WAL'}",
+            id="django_rooms.W006",
+        )
+    ]

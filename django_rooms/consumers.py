@@ -1,0 +1,212 @@
+"""The consumer: what Channels knows of a connection. Importing it touches no model.
+
+It is a Channels consumer like any other: subclass it, use ``self.scope`` and ``self.channel_name``, send
+``{"type": "chat.alert"}`` to ``group_name("lobby")`` and have ``chat_alert(event)`` called on every consumer in that
+room, in every process.
+"""
+
+import asyncio
+import logging
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.security.websocket import AllowedHostsOriginValidator
+from channels.utils import await_many_dispatch
+from django.apps import apps
+
+from django_rooms.layers import layer
+from django_rooms.listener import listen
+from django_rooms.protocol import frames
+from django_rooms.protocol.codes import CloseCode, ErrorCode
+from django_rooms.protocol.entries import Position
+from django_rooms.protocol.frames import FrameError
+
+logger = logging.getLogger("django_rooms")
+
+# Messages of the host's own that wait for one consumer. Beyond it they are dropped, with a warning.
+MAX_INBOX = 100
+
+
+class Inbox:
+    """What the channel layer brought for one consumer, within a bound."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def put(self, message: dict[str, Any]) -> None:
+        if self._queue.qsize() < MAX_INBOX:
+            self._queue.put_nowait(message)
+        else:
+            logger.warning("A consumer has %d messages waiting; this one is dropped: %.200r", MAX_INBOX, message)
+
+    def stop(self) -> None:
+        self._queue.put_nowait(None)
+
+    async def get(self) -> dict[str, Any]:
+        message = await self._queue.get()
+        if message is None:
+            raise StopConsumer
+        return message
+
+
+class RoomConsumer(AsyncWebsocketConsumer):
+    """One WebSocket in any number of rooms, or in the one of its URL.
+
+    Override ``connect()`` and ``disconnect(code)`` as in any consumer, with ``super()``, and add handlers for
+    messages of your own. ``channel_name`` is there once the layer gave one: at once on the in-memory and the core
+    layer, a moment later on the pub/sub layer, which has to ask Redis. Nothing waits for it. Where you do not use it,
+    ``own_channel = False`` saves its memory.
+    """
+
+    own_channel = True
+    channel_name: str | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        # AsyncConsumer.__call__ waits for the layer's new_channel() first: with a stopped Redis nobody could connect.
+        self.scope = scope
+        self.base_send = send
+        self.channel_layer = layer()
+        self.connection = None
+        self._inbox = Inbox()
+        listening = asyncio.create_task(self._listen())
+        await asyncio.sleep(0)  # Layers that need no network have named the channel after this.
+        try:
+            await await_many_dispatch([receive, self._inbox.get], self.dispatch)
+        except StopConsumer:
+            pass
+        finally:
+            listening.cancel()
+            if self.connection is not None:
+                self.connection.closed()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Our own messages skip the thread hop that Channels makes for each; the host's keep it and its clean-up."""
+        match message["type"]:
+            case "websocket.receive":
+                await self.websocket_receive(message)
+            case "websocket.connect":
+                await self.websocket_connect(message)
+            case _:
+                await super().dispatch(message)
+
+    async def websocket_connect(self, message: dict[str, Any]) -> None:
+        # The groups of a subclass are joined by _listen, without waiting.
+        groups, self.groups = self.groups, []
+        try:
+            await super().websocket_connect(message)
+        finally:
+            self.groups = groups
+
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        if self.connection is not None:
+            self.connection.closed()
+        self.groups = []
+        await super().websocket_disconnect(message)
+
+    async def connect(self) -> None:
+        """Accept, say welcome, and join the room of the URL. A foreign Origin is refused before accepting."""
+        if not self._origin_is_ours():
+            logger.warning("A WebSocket from the foreign Origin %.200r was refused.", self._header(b"origin"))
+            await self.close()
+            return
+        offered = [name for name in self.scope.get("subprotocols", ()) if name.startswith("rooms.v")]
+        await self.accept(frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None)
+        if not apps.is_installed("django_rooms"):
+            await self._say_not_installed()
+            return
+        from django_rooms.connection import Connection
+        from django_rooms.threads import asking
+
+        room = self.room_name()
+        user, author = await asking.run(_introduce, self.scope)
+        self.connection = Connection(self, user, author, room)
+        self.connection.welcome()
+        if offered and frames.SUBPROTOCOL not in offered:
+            wanted = f"This server speaks {frames.SUBPROTOCOL}, not {', '.join(offered)}."
+            self.connection.end(CloseCode.VERSION, wanted)
+        elif room is not None:
+            await self._join_alone()
+
+    def room_name(self) -> str | None:
+        """The room of the URL, or ``None`` where a socket is for many rooms."""
+        return self.scope.get("url_route", {}).get("kwargs", {}).get("room")
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.connection is not None:
+            # JSON is text. Bytes that are none are answered like other bad JSON.
+            text = text_data if text_data is not None else (bytes_data or b"").decode("utf-8", "replace")
+            await self.connection.receive(text)
+
+    async def send_text(self, text: str) -> None:
+        await self.base_send({"type": "websocket.send", "text": text})
+
+    def abort(self) -> None:
+        self._inbox.stop()
+
+    def hear_message(self, message: dict[str, Any]) -> None:
+        self._inbox.put(message)
+
+    async def _listen(self) -> None:
+        if self.own_channel or self.groups:
+            await listen(self.groups, self._inbox.put, self._named)
+
+    def _named(self, channel: str) -> None:
+        self.channel_name = channel
+
+    async def _join_alone(self) -> None:
+        assert self.connection is not None
+        try:
+            position = _position_in(self.scope.get("query_string", b""))
+        except FrameError as error:
+            self.connection.refuse(error.with_frame(None, self.room_name()))
+        else:
+            await self.connection.join_alone(position)
+
+    def _origin_is_ours(self) -> bool:
+        """The rule of Channels' AllowedHostsOriginValidator, for projects that forget it. No Origin: no browser."""
+        origin = self._header(b"origin")
+        return origin is None or AllowedHostsOriginValidator(None).valid_origin(urlparse(origin))
+
+    def _header(self, wanted: bytes) -> str | None:
+        return next((value.decode("latin1") for name, value in self.scope["headers"] if name == wanted), None)
+
+    async def _say_not_installed(self) -> None:
+        message = "Add 'django_rooms' to INSTALLED_APPS and run migrate."
+        logger.error(message)
+        await self.send_text(frames.error(FrameError(ErrorCode.UNAVAILABLE, message)))
+        await self.close(CloseCode.REFUSED)
+
+
+class NotFoundConsumer(RoomConsumer):
+    """For WebSocket paths that nothing is routed to: says so, where Channels would answer with HTTP 500."""
+
+    own_channel = False
+
+    def room_name(self) -> None:
+        return None
+
+    async def connect(self) -> None:
+        await super().connect()
+        if self.connection is not None:
+            path = self.scope.get("path", "")
+            self.connection.refuse(FrameError(ErrorCode.NOT_FOUND, f"There is no WebSocket at {path!r:.300}."))
+
+
+def _introduce(scope: dict[str, Any]) -> tuple[Any, Any]:
+    """Who it is and what others see of them. In a thread: it may load a session, a user or a profile."""
+    from django_rooms.people import person_in, show
+
+    user = person_in(scope)
+    return user, show(user)
+
+
+def _position_in(query_string: bytes) -> Position | None:
+    """``?epoch=…&offset=…``"""
+    query = parse_qs(query_string.decode("latin1"), keep_blank_values=True)
+    if "offset" not in query:
+        return None
+    offset = query["offset"][0]
+    value = int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 16 else None
+    return frames.position({"epoch": query.get("epoch", [""])[0], "offset": value})

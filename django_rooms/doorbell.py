@@ -1,0 +1,125 @@
+"""Ring the other processes: "the room X now reaches offset N", with the new entries along where they fit.
+
+A channel layer may hang for ever, so nobody waits for it. Doorbells go through a bounded queue to one thread with a loop
+and a lasting connection of its own; when the queue is full they are dropped, and when the layer does not answer within
+a second too. The others find what they missed by their look at the log.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from typing import Any
+
+from django_rooms.layers import layer, reaches_other_processes
+from django_rooms.log import News
+from django_rooms.names import group_name
+
+logger = logging.getLogger("django_rooms")
+
+MAX_WAITING = 10_000
+TIMEOUT = 1.0
+
+# A doorbell with more text than this says where the log ends and no more.
+MAX_TEXT = 64 * 1024
+
+BELL = "django_rooms.bell"
+EVENT = "django_rooms.event"
+
+
+def ring(news: list[News]) -> None:
+    """Callable from any thread. An in-memory layer needs no doorbell: the hubs of this process are told directly."""
+    if reaches_other_processes():
+        for item in news:
+            texts = [entry.text for entry in item.entries]
+            message = {"type": BELL, "epoch": item.epoch, "head": item.head, "first": item.entries[0].offset}
+            fits = sum(map(len, texts)) <= MAX_TEXT
+            _doorbell().put(item.room, {**message, "entries": texts if fits else []})
+
+
+def ring_event(room: str, frame: str) -> None:
+    if reaches_other_processes():
+        _doorbell().put(room, {"type": EVENT, "from": process(), "frame": frame})
+
+
+def process() -> str:
+    """Who this process is to the others, so that it does not hear its own events twice."""
+    return _process
+
+
+class Doorbell:
+    """The queue and its one sender."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
+        self._loop = asyncio.new_event_loop()
+        self._something = asyncio.Event()
+        self._idle = threading.Event()
+        self._silent_until = 0.0
+        threading.Thread(target=self._loop.run_until_complete, args=[self._run()], daemon=True).start()
+
+    def put(self, room: str, message: dict[str, Any]) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._complain("the queue is full")
+            return
+        self._idle.clear()
+        self._waiting.append((group_name(room), message))
+        self._loop.call_soon_threadsafe(self._something.set)
+
+    def flush(self) -> None:
+        """Let a process that ends, such as a management command, be heard; for a moment only."""
+        if self._waiting:
+            self._idle.wait(TIMEOUT)
+
+    async def _run(self) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            while self._waiting:
+                await self._send(*self._waiting.popleft())
+            self._idle.set()
+
+    async def _send(self, group: str, message: dict[str, Any]) -> None:
+        try:
+            if (found := layer()) is not None:
+                await asyncio.wait_for(found.group_send(group, message), TIMEOUT)
+        except Exception as error:
+            self._complain(f"{type(error).__name__}: {error}")
+
+    def _complain(self, why: str) -> None:
+        """Once in ten seconds: a stopped layer is not worth a line a message."""
+        if time.monotonic() >= self._silent_until:
+            self._silent_until = time.monotonic() + 10
+            logger.warning("The channel layer was not rung (%s). Other processes find it by their next look.", why)
+
+
+_current: Doorbell | None = None
+_process = uuid.uuid4().hex
+_lock = threading.Lock()
+
+
+def _doorbell() -> Doorbell:
+    global _current
+    with _lock:
+        if _current is None:
+            _current = Doorbell()
+        return _current
+
+
+def _forget() -> None:
+    """A forked child has none of its parent's threads, and is somebody else."""
+    global _current, _process
+    _current, _process = None, uuid.uuid4().hex
+
+
+@atexit.register
+def _flush() -> None:
+    if _current is not None:
+        _current.flush()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,124 @@
+"""Who somebody is: to the log, to others in the room, and to the session that remembers a guest."""
+
+import secrets
+import unicodedata
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from django_rooms.conf import settings
+from django_rooms.protocol.entries import Author
+
+SESSION_KEY = "django_rooms_guest"
+MAX_GUEST_NAME = 40
+
+
+class Guest(AnonymousUser):
+    """Somebody without an account, with a key that stays for as long as their session and a name of their choice."""
+
+    def __init__(self, key: str, name: str = "") -> None:
+        self.key = key
+        self.name = name or _("Guest %(key)s") % {"key": key[-4:]}
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Guest) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def person_of(request: HttpRequest) -> Any:
+    """The request's user, or the guest that its session remembers; a new guest is remembered from now on.
+
+    Without the session and the authentication middleware it is a guest whom nothing remembers.
+    """
+    user = getattr(request, "user", None)
+    if user is not None and user.is_authenticated:
+        return user
+    session = getattr(request, "session", None)
+    if session is None:
+        return new_guest()
+    guest = guest_in(session)
+    if guest is None:
+        guest = new_guest()
+        session[SESSION_KEY] = {"key": guest.key}
+    return guest
+
+
+def person_in(scope: dict[str, Any]) -> Any:
+    """The same for a consumer's scope, which cannot set a cookie any more: a new guest lasts for this connection."""
+    user = scope.get("user")
+    if user is not None and user.is_authenticated:
+        return user
+    session = scope.get("session")
+    return (guest_in(session) if session is not None else None) or new_guest()
+
+
+def guest_in(session: Any) -> Guest | None:
+    kept = session.get(SESSION_KEY)
+    return Guest(kept["key"], kept.get("name", "")) if kept else None
+
+
+def new_guest() -> Guest:
+    return Guest("g" + secrets.token_hex(12))
+
+
+def name_guest(request: HttpRequest, name: str) -> Guest:
+    """Give the request's guest a name; raise ``ValidationError`` if it can't be had."""
+    guest = Guest(person_of(request).key, check_guest_name(name))
+    request.session[SESSION_KEY] = {"key": guest.key, "name": guest.name}
+    return guest
+
+
+def check_guest_name(name: str) -> str:
+    """The name as it will be shown. A guest cannot take a user's name, in whatever case or look-alike form."""
+    name = " ".join(unicodedata.normalize("NFKC", name).split())
+    if not name:
+        raise ValidationError(_("A name needs at least one character."), code="empty")
+    if len(name) > MAX_GUEST_NAME:
+        raise ValidationError(_("A name has at most %(most)d characters.") % {"most": MAX_GUEST_NAME}, code="long")
+    if any(unicodedata.category(character).startswith("C") for character in name):
+        raise ValidationError(_("A name has no control or invisible characters."), code="characters")
+    users = get_user_model()._default_manager
+    if users.filter(**{f"{get_user_model().USERNAME_FIELD}__iexact": name}).exists():
+        raise ValidationError(_("Somebody with an account has the name “%(name)s”.") % {"name": name}, code="taken")
+    return name
+
+
+def sender_of(user: Any) -> str:
+    """The log's name for who sent something, under which an id counts once. Never shown to others."""
+    if isinstance(user, Guest):
+        return f"g:{user.key}"
+    return f"u:{user.pk}"
+
+
+# Calls on a room's handle: no user can take one of its ids.
+SERVER = "s:"
+
+
+def show(user: Any) -> Author:
+    """What others see of ``user``, by the ``SHOW_USER`` setting."""
+    return import_string(settings.SHOW_USER)(user)
+
+
+def show_user(user: Any) -> Author:
+    """An opaque key and a display name: full name, else username unless that is an e-mail address.
+
+    The key is derived from the primary key under ``SECRET_KEY``: whoever changes that changes the keys of new entries.
+    """
+    if isinstance(user, Guest):
+        return Author(user.key, user.name)
+    key = "u" + salted_hmac("django_rooms.user", str(user.pk), algorithm="sha256").hexdigest()[:24]
+    full_name = getattr(user, "get_full_name", str)().strip()
+    username = user.get_username()
+    name = full_name or ("" if "@" in username else username) or _("User %(key)s") % {"key": key[-4:]}
+    return Author(key, name)

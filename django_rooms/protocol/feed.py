@@ -1,0 +1,117 @@
+"""One room in one process: follows the room's log as a replica does.
+
+A feed knows the offset that it has delivered and keeps a bounded tail of encoded entries. What it hears may be lost,
+doubled, delayed or out of order; what it delivers is not. Connections hold no entries: each is an offset into this
+feed, and asks for what comes after it.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from django_rooms.protocol import frames
+
+# Entries held back behind a gap. Beyond it they are let go: the log has them.
+MAX_HELD = 256
+
+
+class Heard(Enum):
+    """What a piece of news did to the feed."""
+
+    NOTHING = auto()
+    DELIVERED = auto()
+    GAP = auto()
+    RESET = auto()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A contiguous run of entries, as the frame that every connection at its start is sent."""
+
+    frame: str
+    last: int
+
+
+class Feed:
+    def __init__(self, room: str, *, max_bytes: int) -> None:
+        self.room = room
+        self.epoch = ""
+        self.delivered = 0
+        self.head = 0
+        self.bytes = 0
+        self.max_bytes = max_bytes
+        self._tail: deque[str] = deque()
+        self._held: dict[int, str] = {}
+        self._runs: dict[int, Run] = {}
+
+    @property
+    def behind(self) -> bool:
+        """The log is known to reach further than what was delivered."""
+        return self.delivered < self.head
+
+    @property
+    def tail_start(self) -> int:
+        """The offset after which the tail holds everything."""
+        return self.delivered - len(self._tail)
+
+    def open(self, epoch: str, delivered: int, texts: Sequence[str]) -> None:
+        """Start, or start over, at ``delivered``, of which ``texts`` are the last entries."""
+        self.epoch, self.delivered, self.head = epoch, delivered, delivered
+        self._tail.clear()
+        self._held.clear()
+        self._runs.clear()
+        self.bytes = 0
+        for text in texts:
+            self._append(text)
+
+    def hear(self, epoch: str, first: int, texts: Iterable[str], head: int) -> Heard:
+        """News of the log: it reaches ``head``, and ``texts`` are its entries from ``first`` on."""
+        if epoch != self.epoch:
+            if self.epoch:
+                return Heard.RESET
+            self.epoch = epoch
+        self.head = max(self.head, head)
+        before = self.delivered
+        for offset, text in enumerate(texts, first):
+            if offset == self.delivered + 1:
+                self._deliver(text)
+            elif offset > self.delivered and len(self._held) < MAX_HELD:
+                self._held[offset] = text
+        while (text_held := self._held.pop(self.delivered + 1, None)) is not None:
+            self._deliver(text_held)
+        if self.delivered != before:
+            self._held = {offset: text for offset, text in self._held.items() if offset > self.delivered}
+            self._runs.clear()
+            return Heard.GAP if self.behind else Heard.DELIVERED
+        return Heard.GAP if self.behind else Heard.NOTHING
+
+    def after(self, offset: int) -> Run | None:
+        """All that was delivered after ``offset``, encoded once for all who are there; ``None``: read the log."""
+        if offset >= self.delivered or offset < self.tail_start:
+            return None
+        run = self._runs.get(offset)
+        if run is None:
+            texts = self.texts_after(offset)
+            frame = frames.entries(self.room, texts, epoch=self.epoch if offset == 0 else None)
+            run = self._runs[offset] = Run(frame, self.delivered)
+        return run
+
+    def texts_after(self, offset: int) -> list[str]:
+        start = len(self._tail) - (self.delivered - offset)
+        return [self._tail[index] for index in range(start, len(self._tail))]
+
+    def trim(self, max_bytes: int) -> None:
+        """Let go of the oldest entries beyond ``max_bytes``; who needs them reads the log."""
+        while self.bytes > max_bytes and self._tail:
+            self.bytes -= len(self._tail.popleft())
+
+    def _deliver(self, text: str) -> None:
+        self.delivered += 1
+        self.head = max(self.head, self.delivered)
+        self._append(text)
+
+    def _append(self, text: str) -> None:
+        self._tail.append(text)
+        self.bytes += len(text)
+        self.trim(self.max_bytes)

@@ -1,0 +1,289 @@
+"""The wire, version 1: what a client may say, checked, and what a server says, as text."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django_rooms.protocol.codes import CloseCode, ErrorCode
+from django_rooms.protocol.entries import Author, Position
+from django_rooms.protocol.text import BadText, dumps, loads
+
+VERSION = 1
+SUBPROTOCOL = f"rooms.v{VERSION}"
+
+MAX_BATCH = 64
+MAX_ID = 64
+MAX_REF = 64
+MAX_EVENT = 64
+MAX_HISTORY = 256
+DEFAULT_HISTORY = 50
+
+Ref = int | str | None
+
+
+@dataclass(eq=False)
+class FrameError(Exception):
+    """A refusal: of a frame that cannot be understood, or of what it asks for."""
+
+    code: ErrorCode
+    message: str
+    ref: Ref = None
+    room: str | None = None
+    retry_after: float | None = None
+
+    def with_frame(self, ref: Ref, room: str | None) -> "FrameError":
+        return FrameError(self.code, self.message, ref, room, self.retry_after)
+
+
+@dataclass(frozen=True)
+class Join:
+    ref: Ref
+    room: str | None
+    position: Position | None = None
+    history: int = DEFAULT_HISTORY
+
+
+@dataclass(frozen=True)
+class Leave:
+    ref: Ref
+    room: str | None
+
+
+@dataclass(frozen=True)
+class Publish:
+    ref: Ref
+    room: str | None
+    id: str
+    body_text: str
+
+
+@dataclass(frozen=True)
+class Event:
+    ref: Ref
+    room: str | None
+    event: str
+    body: Any
+
+
+@dataclass(frozen=True)
+class History:
+    ref: Ref
+    room: str | None
+    before: int | None = None
+    limit: int = DEFAULT_HISTORY
+
+
+@dataclass(frozen=True)
+class Ping:
+    ref: Ref
+    room: str | None
+    n: Any
+
+
+@dataclass(frozen=True)
+class Pong:
+    ref: Ref
+    room: str | None
+    n: Any
+
+
+Frame = Join | Leave | Publish | Event | History | Ping | Pong
+
+
+def decode(text: str, *, body_bytes: int) -> list[Frame | FrameError]:
+    """The frames in one WebSocket message; in the place of a bad one, the error to answer it with."""
+    try:
+        value = loads(text)
+    except BadText as error:
+        return [FrameError(ErrorCode.BAD_JSON, str(error))]
+    if not isinstance(value, list):
+        return [_frame(value, body_bytes)]
+    if not 1 <= len(value) <= MAX_BATCH:
+        return [FrameError(ErrorCode.BAD_FRAME, f"An array has 1 to {MAX_BATCH} frames; this one has {len(value)}.")]
+    return [_frame(item, body_bytes) for item in value]
+
+
+def _frame(value: Any, body_bytes: int) -> Frame | FrameError:
+    if not isinstance(value, dict):
+        return FrameError(ErrorCode.BAD_FRAME, f"A frame is an object, not {_name_of(value)}.")
+    ref, room = None, None
+    try:
+        ref = _ref(value.get("ref"))
+        room = _optional_string(value, "room")
+        read = _READERS.get(value["type"] if isinstance(value.get("type"), str) else "")
+        if read is None:
+            raise FrameError(ErrorCode.UNKNOWN_TYPE, f"There is no frame of type {value.get('type')!r:.80}.")
+        return read(ref, room, value, body_bytes)
+    except FrameError as error:
+        return error.with_frame(ref, room)
+
+
+def _join(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Join:
+    history = _integer(value, "history", 0, MAX_HISTORY, DEFAULT_HISTORY)
+    return Join(ref, room, position(value.get("position")), history)
+
+
+def _publish(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Publish:
+    return Publish(ref, room, check_id(value.get("id")), body_text(value.get("body"), body_bytes))
+
+
+def _event(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Event:
+    name = value.get("event")
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_EVENT:
+        raise FrameError(ErrorCode.BAD_FRAME, f"'event' is a string of 1 to {MAX_EVENT} characters.")
+    body = value.get("body")
+    body_text(body if body is not None else {}, body_bytes)
+    return Event(ref, room, name, body)
+
+
+def _history(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> History:
+    before = None if value.get("before") is None else _integer(value, "before", 1, 2**53 - 1, 1)
+    return History(ref, room, before, _integer(value, "limit", 1, MAX_HISTORY, DEFAULT_HISTORY))
+
+
+_READERS: dict[str, Callable[[Ref, str | None, dict[str, Any], int], Frame]] = {
+    "join": _join,
+    "leave": lambda ref, room, value, body_bytes: Leave(ref, room),
+    "publish": _publish,
+    "event": _event,
+    "history": _history,
+    "ping": lambda ref, room, value, body_bytes: Ping(ref, room, value.get("n")),
+    "pong": lambda ref, room, value, body_bytes: Pong(ref, room, value.get("n")),
+}
+
+
+def position(value: Any) -> Position | None:
+    if value is None:
+        return None
+    match value:
+        case {"epoch": str(epoch), "offset": int(offset)} if len(epoch) <= 32 and 0 <= offset and offset is not True:
+            return Position(epoch, offset)
+    raise FrameError(
+        ErrorCode.BAD_POSITION, "'position' is {\"epoch\": string, \"offset\": integer} as a server gave it."
+    )
+
+
+def check_id(value: Any) -> str:
+    """An id is 1–64 characters, chosen by the client, the same each time that the same thing is sent."""
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID:
+        raise FrameError(ErrorCode.BAD_ID, f"'id' is a string of 1 to {MAX_ID} characters.")
+    return value
+
+
+def body_text(body: Any, body_bytes: int) -> str:
+    """The text of an entry's body, which is an object, so that fields can be added later."""
+    if not isinstance(body, dict):
+        raise FrameError(ErrorCode.BAD_BODY, f"'body' is an object, not {_name_of(body)}.")
+    try:
+        text = dumps(body)
+    except BadText as error:
+        raise FrameError(ErrorCode.BAD_BODY, str(error)) from None
+    if (size := len(text.encode())) > body_bytes:
+        raise FrameError(ErrorCode.TOO_LARGE, f"'body' may have {body_bytes} bytes; this one has {size}.")
+    return text
+
+
+def _ref(value: Any) -> Ref:
+    if isinstance(value, bool) or not isinstance(value, int | str | None):
+        raise FrameError(ErrorCode.BAD_FRAME, "'ref' is an integer or a string.")
+    if isinstance(value, str) and len(value) > MAX_REF:
+        raise FrameError(ErrorCode.BAD_FRAME, f"'ref' has at most {MAX_REF} characters.")
+    return value
+
+
+def _optional_string(value: dict[str, Any], field: str) -> str | None:
+    item = value.get(field)
+    if item is not None and not isinstance(item, str):
+        raise FrameError(ErrorCode.BAD_FRAME, f"'{field}' is a string, not {_name_of(item)}.")
+    return item
+
+
+def _integer(value: dict[str, Any], field: str, least: int, most: int, default: int) -> int:
+    item = value.get(field)
+    if item is None:
+        return default
+    if isinstance(item, bool) or not isinstance(item, int) or not least <= item <= most:
+        raise FrameError(ErrorCode.BAD_FRAME, f"'{field}' is an integer from {least} to {most}.")
+    return item
+
+
+def _name_of(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+# What a server says.
+
+
+def welcome(*, connection: str, user: Author | None, ping: float, pong: float, limits: dict[str, int]) -> str:
+    return dumps(
+        {
+            "type": "welcome",
+            "version": VERSION,
+            "connection": connection,
+            "user": user.as_dict() if user else None,
+            "ping": ping,
+            "pong": pong,
+            "limits": limits,
+        }
+    )
+
+
+def joined(
+    ref: Ref, room: str, position: Position, texts: Iterable[str], *, recovered: bool, more: bool, can: dict[str, bool]
+) -> str:
+    head = {"type": "joined", "ref": ref, "room": room, "position": position.as_dict(), "recovered": recovered}
+    return _with_entries({**head, "more": more, "can": can}, texts)
+
+
+def reset(room: str, position: Position, texts: Iterable[str], reason: str) -> str:
+    return _with_entries({"type": "reset", "room": room, "position": position.as_dict(), "reason": reason}, texts)
+
+
+def entries(room: str, texts: Iterable[str], *, epoch: str | None = None) -> str:
+    """``epoch`` goes along with the first entry of a room, which had none before."""
+    head = {"type": "entries", "room": room}
+    return _with_entries({**head, "epoch": epoch} if epoch else head, texts)
+
+
+def history(ref: Ref, room: str, texts: Iterable[str], *, more: bool) -> str:
+    return _with_entries({"type": "history", "ref": ref, "room": room, "more": more}, texts)
+
+
+def _with_entries(head: dict[str, Any], texts: Iterable[str]) -> str:
+    """Entries are encoded once and pasted here."""
+    return f'{dumps(head)[:-1]},"entries":[{",".join(texts)}]}}'
+
+
+def left(ref: Ref, room: str) -> str:
+    return dumps({"type": "left", "ref": ref, "room": room})
+
+
+def ok(ref: Ref, offset: int | None) -> str:
+    return dumps({"type": "ok", "ref": ref, "offset": offset})
+
+
+def event(room: str, name: str, author: Author | None, body: Any) -> str:
+    shown = author.as_dict() if author else None
+    return dumps({"type": "event", "room": room, "event": name, "author": shown, "body": body})
+
+
+def ping(n: Any) -> str:
+    return dumps({"type": "ping", "n": n})
+
+
+def pong(n: Any) -> str:
+    return dumps({"type": "pong", "n": n})
+
+
+def error(problem: FrameError) -> str:
+    frame = {"type": "error", "ref": problem.ref, "room": problem.room}
+    frame |= {"code": problem.code.value, "message": problem.message}
+    if problem.retry_after is not None:
+        frame["retry_after"] = problem.retry_after
+    return dumps(frame)
+
+
+def closing(code: CloseCode, reason: str, *, after: float = 0) -> str:
+    frame = {"type": "closing", "code": code.value, "reason": reason, "reconnect": code.come_back}
+    return dumps({**frame, "after": after} if code.come_back else frame)

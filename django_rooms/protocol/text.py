@@ -1,0 +1,87 @@
+"""JSON that every database can store and every browser can read.
+
+Python's ``json`` takes more than RFC 8259 allows, and each of these breaks somebody: ``NaN`` and ``Infinity`` make
+every browser's ``JSON.parse`` throw, U+0000 is refused by PostgreSQL's ``text``, a lone surrogate has no UTF-8, an
+integer beyond 2**53 - 1 is rounded in JavaScript (RFC 8259, section 6), and deep nesting ends in a RecursionError.
+"""
+
+import json
+import math
+from typing import Any
+
+MAX_DEPTH = 32
+MAX_INTEGER = 2**53 - 1
+
+
+class BadText(ValueError):
+    """Not JSON that can be kept and shown; ``str()`` says why, in a sentence."""
+
+
+def loads(text: str) -> Any:
+    """The value of ``text``, checked by :func:`check`."""
+    try:
+        return check(json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_constant))
+    except RecursionError:
+        raise BadText(f"JSON may be nested {MAX_DEPTH} deep.") from None
+    except json.JSONDecodeError as error:
+        raise BadText(f"This is not JSON: {error.msg} at character {error.pos + 1}.") from None
+
+
+def dumps(value: Any) -> str:
+    """The one text of ``value``: what is stored is what is sent."""
+    try:
+        return _encode(check(value))
+    except (TypeError, ValueError) as error:
+        raise error if isinstance(error, BadText) else BadText(f"This cannot be written as JSON: {error}.") from None
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def check(value: Any) -> Any:
+    """Return ``value`` if all in it can be kept and shown, else raise :class:`BadText`."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                _check_string(item)
+            elif isinstance(item, dict):
+                inner += item.keys()
+                inner += item.values()
+            elif isinstance(item, (list, tuple)):
+                inner += item
+            elif isinstance(item, int) and not -MAX_INTEGER <= item <= MAX_INTEGER:
+                raise BadText("An integer is beyond 2**53 - 1, which browsers round; send it as a string.")
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise BadText("NaN and Infinity are not JSON.")
+        if not inner:
+            return value
+        level = inner
+    raise BadText(f"JSON may be nested {MAX_DEPTH} deep.")
+
+
+def _check_string(text: str) -> None:
+    if "\0" in text:
+        raise BadText("A string has the character U+0000, which databases refuse.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadText("A string has half of a surrogate pair, which is no character.") from None
+
+
+def _integer(digits: str) -> int:
+    # 2**53 has 16 digits; int() itself refuses thousands of them, and takes quadratic time before that.
+    if len(digits) > 17:
+        raise BadText("An integer is beyond 2**53 - 1, which browsers round; send it as a string.")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    if math.isinf(value := float(digits)):
+        raise BadText("A number is too large for a browser.")
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise BadText(f"{name} is not JSON.")

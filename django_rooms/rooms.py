@@ -1,0 +1,169 @@
+"""A room: what it declares, whom it lets in, and the handle to publish with. As a model is, it is all three."""
+
+import inspect
+import logging
+import secrets
+from typing import Any, ClassVar, Literal, Self
+
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.utils.asyncio import async_unsafe
+
+from django_rooms import hub, log, people, writer
+from django_rooms.conf import settings
+from django_rooms.log import Append, Page
+from django_rooms.names import BadName, check_name
+from django_rooms.patterns import Pattern
+from django_rooms.protocol import frames
+from django_rooms.protocol.entries import Author, Entry
+from django_rooms.threads import asking
+
+logger = logging.getLogger("django_rooms")
+
+Action = Literal["join", "publish"]
+
+
+class Room:
+    """Subclass it, say who may do what, and register it for the names of a pattern.
+
+    ``name`` is the room's name and ``kwargs`` holds the values that its pattern took from it. The policy methods
+    answer for what comes over the wire or by HTTP; calls on the handle ask no policy, as ``Model.save()`` asks no form.
+    """
+
+    patterns: ClassVar[tuple[Pattern, ...]] = ()
+
+    name: str
+    kwargs: dict[str, Any]
+
+    def __init__(self, **kwargs: Any) -> None:
+        """The room that the values name: ``OrderRoom(pk=42)`` is ``orders/42``. Raises ``BadName``."""
+        for pattern in type(self).patterns:
+            if (name := pattern.reverse(kwargs)) is not None:
+                self.name, self.kwargs = check_name(name), kwargs
+                return
+        routes = ", ".join(repr(pattern.route) for pattern in type(self).patterns) or "none: it is not registered"
+        raise BadName(f"No pattern of {type(self).__name__} ({routes}) makes a name of {kwargs!r}.")
+
+    @classmethod
+    def named(cls, name: str, kwargs: dict[str, Any]) -> Self:
+        room = cls.__new__(cls)
+        room.name, room.kwargs = name, kwargs
+        return room
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name}>"
+
+    # Policy: closed by default. ``def`` or ``async def``; an exception means no.
+
+    def can_join(self, user: Any) -> Any:
+        """Whether ``user``, who may be a :class:`~django_rooms.people.Guest`, may enter and read."""
+        return False
+
+    def can_publish(self, user: Any) -> Any:
+        """Whether ``user``, who has joined, may publish and send events."""
+        return False
+
+    def allows(self, action: Action, user: Any) -> bool:
+        """The policy's answer, from sync code."""
+        try:
+            return bool(self._verdict(action, user))
+        except Exception:
+            self._log_failure(action)
+            return False
+
+    async def aallows(self, action: Action, user: Any) -> bool:
+        """The policy's answer. A ``def`` policy may query: it runs in a thread of its own."""
+        policy = getattr(self, f"can_{action}")
+        try:
+            verdict = policy(user) if iscoroutinefunction(policy) else await asking.run(policy, user)
+            return bool(await verdict if inspect.isawaitable(verdict) else verdict)
+        except Exception:
+            self._log_failure(action)
+            return False
+
+    def _verdict(self, action: Action, user: Any) -> Any:
+        policy = getattr(self, f"can_{action}")
+        return async_to_sync(policy)(user) if iscoroutinefunction(policy) else policy(user)
+
+    def _log_failure(self, action: Action) -> None:
+        logger.exception("can_%s of the room %r failed; that is a refusal.", action, self.name)
+
+    # The handle.
+
+    @async_unsafe("publish() waits for the database; in async code, await apublish().")
+    def publish(self, body: dict[str, Any], *, author: Any = None, id: str | None = None) -> Entry:
+        """Store ``body`` as a message and show it to everybody in the room.
+
+        On return it is committed; inside a transaction of yours it is seen if and only if that commits, and its
+        ``offset`` is ``None`` until then. With an ``id`` of your choice (1–64 characters) it may be called again, by a
+        retried task or a repeated webhook: it is stored once. ``author`` is a user, or nobody. Raises ``ValueError``
+        for a body that is no JSON object, cannot be stored or is too large.
+        """
+        entry = writer.write(self._append(body, author, id))
+        assert entry is not None
+        return entry
+
+    async def apublish(self, body: dict[str, Any], *, author: Any = None, id: str | None = None) -> Entry:
+        """:meth:`publish`, from async code."""
+        item = await sync_to_async(self._append)(body, author, id)
+        entry = await sync_to_async(writer.pend)(item) or await writer.awrite(item)
+        assert entry is not None
+        return entry
+
+    def send_event(self, event: str, body: Any = None, *, author: Any = None) -> None:
+        """Not stored. Tell everybody who is in the room now; it may be dropped, and is never waited for."""
+        shown = _shown(author)
+        hub.tell(self.name, _value_error(frames.event, self.name, event, shown, body))
+
+    async def asend_event(self, event: str, body: Any = None, *, author: Any = None) -> None:
+        """Not stored. :meth:`send_event`, from async code."""
+        await sync_to_async(self.send_event)(event, body, author=author)
+
+    def history(self, *, before: int | None = None, limit: int = frames.DEFAULT_HISTORY) -> list[Entry]:
+        """The newest ``limit`` messages, or those before an offset, oldest first."""
+        return log.page(self.name, limit, before).entries
+
+    async def ahistory(self, *, before: int | None = None, limit: int = frames.DEFAULT_HISTORY) -> list[Entry]:
+        """:meth:`history`, from async code."""
+        return await sync_to_async(self.history)(before=before, limit=limit)
+
+    def page(self, limit: int = frames.DEFAULT_HISTORY) -> Page:
+        """The newest messages with the position from which a client goes on: what a rendered page embeds."""
+        return log.page(self.name, limit)
+
+    def _append(self, body: dict[str, Any], author: Any, id: str | None) -> Append:
+        text = _value_error(frames.body_text, body, settings.BODY_BYTES)
+        # The id comes before the first attempt, so that an attempt whose answer was lost can be repeated.
+        chosen = secrets.token_urlsafe(12) if id is None else _value_error(frames.check_id, id)
+        return Append(self.name, people.SERVER, chosen, text, _shown(author))
+
+
+class PublicRoom(Room):
+    """Everybody may join and publish, guests too."""
+
+    def can_join(self, user: Any) -> Any:
+        return True
+
+    def can_publish(self, user: Any) -> Any:
+        return True
+
+
+class SignedInRoom(Room):
+    """Everybody with an account may join and publish."""
+
+    def can_join(self, user: Any) -> Any:
+        return user.is_authenticated
+
+    def can_publish(self, user: Any) -> Any:
+        return user.is_authenticated
+
+
+def _shown(author: Any) -> Author | None:
+    return author if author is None or isinstance(author, Author) else people.show(author)
+
+
+def _value_error(check: Any, *args: Any) -> Any:
+    """What a frame may hold, for a caller in Python, who expects a ``ValueError``."""
+    try:
+        return check(*args)
+    except frames.FrameError as error:
+        raise ValueError(error.message) from None

@@ -1,0 +1,86 @@
+"""Where database work runs.
+
+Channels has one thread for all of a process's ORM calls, and one slow call of the host's stalls them all. The rooms'
+own work has threads of its own, with connections of their own. Under a host's tests there is but one connection that
+sees the test's transaction, so there it runs where the ORM runs.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections, connections
+
+from django_rooms.conf import settings
+
+T = TypeVar("T")
+
+# PostgreSQL's and MariaDB's ways to say: read what is committed now; give up a lock after 2 s; and should this process
+# be stopped inside a transaction, let the server take its locks away after 5 s.
+_SESSION = {
+    "postgresql": [
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET lock_timeout = '2s'",
+        "SET idle_in_transaction_session_timeout = '5s'",
+    ],
+    "mysql": [
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET SESSION innodb_lock_wait_timeout = 2",
+        "SET SESSION idle_transaction_timeout = 5",
+    ],
+}
+
+
+def under_test() -> bool:
+    """Whether Django's test environment is set up in this process."""
+    utils = sys.modules.get("django.test.utils")
+    return utils is not None and hasattr(utils._TestState, "saved_data")
+
+
+def use_own_connection() -> None:
+    """Make the current thread's connection a lasting one of our own. Call before each piece of work."""
+    connection = connections[settings.DATABASE]
+    options = {**connection.settings_dict["OPTIONS"]}
+    options.pop("pool", None)
+    connection.settings_dict = {
+        **connection.settings_dict,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+    }
+    connection.close_if_unusable_or_obsolete()
+    if connection.connection is None:
+        connection.ensure_connection()
+        with connection.cursor() as cursor:
+            for statement in _SESSION.get(connection.vendor, ()):
+                cursor.execute(statement)
+
+
+class Threads:
+    """A few threads for one kind of work. ``await threads.run(function, *args)``."""
+
+    def __init__(self, name: str, size: int, prepare: Callable[[], None]) -> None:
+        self._prepare = prepare
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"django_rooms.{name}")
+        # A forked child has none of its parent's threads.
+        os.register_at_fork(after_in_child=lambda: self.__init__(name, size, prepare))  # type: ignore[misc]
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        if under_test():
+            return await sync_to_async(function, thread_sensitive=True)(*args)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, function, args)
+
+    def _work(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        self._prepare()
+        return function(*args)
+
+
+# The rooms' reads of the log.
+reading = Threads("reading", 2, use_own_connection)
+
+# The host's policies and lookups, beside each other: one slow query of a host stalls no other room.
+asking = Threads("asking", 4, close_old_connections)
