@@ -17,7 +17,13 @@ __all__ = ["PublicRoom", "Room", "SignedInRoom", "get_room", "group_name", "regi
 
 __version__ = "0.1.0"
 
-_HOMES = {"get_room": "registry", "register": "registry", "PublicRoom": "rooms", "Room": "rooms", "SignedInRoom": "rooms"}
+_HOMES = {
+    "get_room": "registry",
+    "register": "registry",
+    "PublicRoom": "rooms",
+    "Room": "rooms",
+    "SignedInRoom": "rooms",
+}
 
 
 def __getattr__(name: str) -> Any:

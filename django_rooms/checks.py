@@ -7,7 +7,8 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as Caution
 from django.core.checks import register as register_check
 from django.db import connections
 
@@ -38,7 +39,9 @@ def _mistyped(given: dict[str, Any]) -> Iterator[CheckMessage]:
         kind = type(DEFAULTS[name])
         fits = isinstance(given[name], (int, float) if kind is float else kind)
         if not fits or (kind in (int, float) and not (given[name] > 0 and given[name] is not True)):
-            wanted = {int: "a positive integer", float: "a positive number", bool: "True or False", str: "a string"}[kind]
+            wanted = {int: "a positive integer", float: "a positive number", bool: "True or False", str: "a string"}[
+                kind
+            ]
             yield Error(f"DJANGO_ROOMS[{name!r}] must be {wanted}, not {given[name]!r}.", id="django_rooms.E003")
 
 
@@ -48,9 +51,11 @@ def check_layer(**kwargs: Any) -> list[CheckMessage]:
     if alias in layers:
         return list(_old_redis(layers[alias].get("BACKEND", "")))
     if "CHANNEL_LAYER" in settings.given():
-        return [Error(f"DJANGO_ROOMS['CHANNEL_LAYER'] is {alias!r}, which CHANNEL_LAYERS has not.", id="django_rooms.E004")]
+        return [
+            Error(f"DJANGO_ROOMS['CHANNEL_LAYER'] is {alias!r}, which CHANNEL_LAYERS has not.", id="django_rooms.E004")
+        ]
     return [
-        Warning(
+        Caution(
             f"There is no channel layer {alias!r}: with more than one server process, messages reach the others up to "
             f"{settings.LOOK:g} s late, and events do not.",
             hint="Add CHANNEL_LAYERS to your settings; for one process channels.layers.InMemoryChannelLayer is enough.",
@@ -66,7 +71,7 @@ def _old_redis(backend: str) -> Iterator[CheckMessage]:
         except PackageNotFoundError:
             return
         if int(installed.split(".")[0]) >= 8 and int(version("channels-redis").split(".")[0]) <= 4:
-            yield Warning(
+            yield Caution(
                 f"With redis {installed} the layers of channels_redis go deaf after a restart of Redis.",
                 hint="pip install 'redis<8'",
                 id="django_rooms.W002",
@@ -77,24 +82,24 @@ def check_server(**kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not getattr(django_settings, "ASGI_APPLICATION", None):
         hint = "Set it to the dotted path of your ProtocolTypeRouter, such as 'mysite.asgi.application'."
-        found.append(Warning("ASGI_APPLICATION is not set.", hint=hint, id="django_rooms.W003"))
+        found.append(Caution("ASGI_APPLICATION is not set.", hint=hint, id="django_rooms.W003"))
     if django_settings.DEBUG and not apps.is_installed("daphne"):
         found.append(
-            Warning(
+            Caution(
                 "runserver serves no WebSockets without daphne.",
                 hint="Put 'daphne' first in INSTALLED_APPS, or serve with uvicorn (then silence this check).",
                 id="django_rooms.W004",
             )
         )
-    for name in ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"):
-        if not apps.is_installed(name):
-            found.append(
-                Warning(
-                    f"{name} is not installed: people are told apart by its users and its sessions.",
-                    hint=f"Add {name!r} to INSTALLED_APPS.",
-                    id="django_rooms.W005",
-                )
-            )
+    found += [
+        Caution(
+            f"{name} is not installed: people are told apart by its users and its sessions.",
+            hint=f"Add {name!r} to INSTALLED_APPS.",
+            id="django_rooms.W005",
+        )
+        for name in ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions")
+        if not apps.is_installed(name)
+    ]
     return found
 
 
@@ -108,7 +113,7 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
     if connection.settings_dict["OPTIONS"].get("transaction_mode", "").upper() in ("IMMEDIATE", "EXCLUSIVE"):
         return []
     return [
-        Warning(
+        Caution(
             "SQLite without transaction_mode IMMEDIATE: requests that read and then write fail with “database is "
             "locked” when several write at once.",
             hint="In DATABASES: 'OPTIONS': {'transaction_mode': 'IMMEDIATE', 'timeout': 20, "

@@ -99,6 +99,7 @@ class Connection:
         self._pinged_at: float | None = None
         self._writing_since: float | None = None
         self._ending: tuple[CloseCode, str] | None = None
+        self._drained: asyncio.Future[None] = self._loop.create_future()
         self._timer = self._loop.call_later(TICK, self._tick)
 
     # What the consumer tells.
@@ -123,6 +124,10 @@ class Connection:
             self.end(CloseCode.TOO_LARGE, message)
             return
         for frame in frames.decode(text, body_bytes=settings.BODY_BYTES):
+            # Who reads less than it asks for is read from no more: the server pushes back.
+            while self._outbox.crowded and self.state is State.OPEN:
+                self._drained = self._loop.create_future()
+                await self._drained
             if self.state is not State.OPEN:
                 return
             await self._handle(frame)
@@ -160,6 +165,7 @@ class Connection:
         self.state = State.CLOSED
         self._timer.cancel()
         self._leave_all()
+        self._go_on()
 
     # What feeds tell.
 
@@ -232,10 +238,15 @@ class Connection:
         feed = place.feed.feed
         answer = partial(frames.joined, frame.ref, place.room.name, can={"publish": place.may_publish})
         position = frame.position
-        if position is not None and position.epoch == feed.epoch and feed.tail_start <= position.offset <= feed.delivered:
-            place.epoch, place.offset = feed.epoch, feed.delivered
+        if (
+            position is not None
+            and position.epoch == feed.epoch
+            and feed.tail_start <= position.offset <= feed.delivered
+        ):
             texts = feed.texts_after(position.offset)
-            return answer(place.feed.position, texts, recovered=True, more=False)
+            place.epoch, place.offset = feed.epoch, position.offset + len(texts)
+            reached = Position(place.epoch, place.offset)
+            return answer(reached, texts, recovered=True, more=place.offset < feed.delivered)
         if position is not None:
             extract = await place.feed.extract(position.offset)
             if extract.recovers(position):
@@ -243,11 +254,11 @@ class Connection:
                 reached = Position(place.epoch, place.offset)
                 texts = [entry.text for entry in extract.entries]
                 return answer(reached, texts, recovered=True, more=place.offset < extract.head)
-        if frame.history <= feed.delivered - feed.tail_start or feed.tail_start == 0:
-            texts = feed.texts_after(max(feed.tail_start, feed.delivered - frame.history))
+        start = max(place.feed.floor, feed.delivered - frame.history)
+        tail = feed.texts_after(start) if feed.tail_start <= start else None
+        if tail is not None and start + len(tail) == feed.delivered:
             place.epoch, place.offset = feed.epoch, feed.delivered
-            more = feed.delivered - len(texts) > place.feed.floor
-            return answer(place.feed.position, texts, recovered=False, more=more)
+            return answer(place.feed.position, tail, recovered=False, more=start > place.feed.floor)
         page = await reading.run(log.page, place.room.name, frame.history)
         place.epoch, place.offset = page.position
         return answer(page.position, [entry.text for entry in page.entries], recovered=False, more=page.more)
@@ -353,6 +364,8 @@ class Connection:
                 self._writing_since = self._loop.time()
                 await self._socket.send_text(frame)
                 self._writing_since = None
+                if not self._outbox.crowded:
+                    self._go_on()
             if self._ending is not None and self.state is State.ENDING:
                 self.state = State.CLOSED
                 code, reason = self._ending
@@ -362,9 +375,17 @@ class Connection:
         except Exception as error:
             # The peer went away while it was written to; the server tells the consumer by a disconnect.
             logger.debug("A frame could not be sent: %r", error)
-            self._socket.abort()
+            self._abort()
         finally:
             self._sending = False
+
+    def _go_on(self) -> None:
+        if not self._drained.done():
+            self._drained.set_result(None)
+
+    def _abort(self) -> None:
+        self.closed()
+        self._socket.abort()
 
     async def _next(self) -> str | None:
         if (frame := self._outbox.take()) is not None:
@@ -420,7 +441,7 @@ class Connection:
         now = self._loop.time()
         self._timer = self._loop.call_later(TICK, self._tick)
         if self._writing_since is not None and now - self._writing_since > WRITE_TIMEOUT:
-            self._socket.abort()
+            self._abort()
         elif self._pinged_at is not None and now - self._pinged_at > PONG:
             self.end(CloseCode.SILENT, "No answer to a ping.")
         elif self._pinged_at is None and now - self._heard_at > PING:

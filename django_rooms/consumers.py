@@ -7,7 +7,7 @@ room, in every process.
 
 import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlparse
 
 from channels.exceptions import StopConsumer
@@ -22,6 +22,9 @@ from django_rooms.protocol import frames
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Position
 from django_rooms.protocol.frames import FrameError
+
+if TYPE_CHECKING:
+    from django_rooms.connection import Connection
 
 logger = logging.getLogger("django_rooms")
 
@@ -61,19 +64,20 @@ class RoomConsumer(AsyncWebsocketConsumer):
     """
 
     own_channel = True
-    channel_name: str | None = None
+    channel_name: str | None = None  # type: ignore[assignment]
+    connection: "Connection | None" = None
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    # Channels' stubs know each ASGI message's shape; to this module a message is a dictionary.
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         # AsyncConsumer.__call__ waits for the layer's new_channel() first: with a stopped Redis nobody could connect.
         self.scope = scope
         self.base_send = send
-        self.channel_layer = layer()
-        self.connection = None
+        self.channel_layer = layer()  # type: ignore[assignment]
         self._inbox = Inbox()
         listening = asyncio.create_task(self._listen())
         await asyncio.sleep(0)  # Layers that need no network have named the channel after this.
         try:
-            await await_many_dispatch([receive, self._inbox.get], self.dispatch)
+            await await_many_dispatch([receive, self._inbox.get], self.dispatch)  # type: ignore[list-item]
         except StopConsumer:
             pass
         finally:
@@ -81,7 +85,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             if self.connection is not None:
                 self.connection.closed()
 
-    async def dispatch(self, message: dict[str, Any]) -> None:
+    async def dispatch(self, message: Any) -> None:
         """Our own messages skip the thread hop that Channels makes for each; the host's keep it and its clean-up."""
         match message["type"]:
             case "websocket.receive":
@@ -91,7 +95,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             case _:
                 await super().dispatch(message)
 
-    async def websocket_connect(self, message: dict[str, Any]) -> None:
+    async def websocket_connect(self, message: Any) -> None:
         # The groups of a subclass are joined by _listen, without waiting.
         groups, self.groups = self.groups, []
         try:
@@ -99,7 +103,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         finally:
             self.groups = groups
 
-    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+    async def websocket_disconnect(self, message: Any) -> None:
         if self.connection is not None:
             self.connection.closed()
         self.groups = []
@@ -140,7 +144,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             await self.connection.receive(text)
 
     async def send_text(self, text: str) -> None:
-        await self.base_send({"type": "websocket.send", "text": text})
+        await self.base_send({"type": "websocket.send", "text": text})  # type: ignore[arg-type]
 
     def abort(self) -> None:
         self._inbox.stop()
@@ -167,7 +171,10 @@ class RoomConsumer(AsyncWebsocketConsumer):
     def _origin_is_ours(self) -> bool:
         """The rule of Channels' AllowedHostsOriginValidator, for projects that forget it. No Origin: no browser."""
         origin = self._header(b"origin")
-        return origin is None or AllowedHostsOriginValidator(None).valid_origin(urlparse(origin))
+        try:
+            return origin is None or AllowedHostsOriginValidator(self).valid_origin(urlparse(origin))
+        except ValueError:  # No URL at all, such as "http://[".
+            return False
 
     def _header(self, wanted: bytes) -> str | None:
         return next((value.decode("latin1") for name, value in self.scope["headers"] if name == wanted), None)

@@ -1,8 +1,8 @@
 """Ring the other processes: "the room X now reaches offset N", with the new entries along where they fit.
 
-A channel layer may hang for ever, so nobody waits for it. Doorbells go through a bounded queue to one thread with a loop
-and a lasting connection of its own; when the queue is full they are dropped, and when the layer does not answer within
-a second too. The others find what they missed by their look at the log.
+A channel layer may hang for ever, so nobody waits for it. Doorbells go through a bounded queue to one thread with a
+loop and a lasting connection of its own; when the queue is full they are dropped, and when the layer does not answer
+within a second too. The others find what they missed by their look at the log.
 """
 
 import asyncio

@@ -30,6 +30,10 @@ GAP_WAIT = 0.05
 OPENING = 64
 
 
+# Characters of one feed's tail: enough for a slow reader's minute in a busy room. All tails together have a bound too.
+MAX_TAIL = 1024 * 1024
+
+
 class Follower(Protocol):
     """A connection in a room."""
 
@@ -46,11 +50,11 @@ class Follower(Protocol):
 class RoomFeed:
     """A feed with its connections and with access to the log."""
 
-    def __init__(self, name: str, look_soon: Callable[[], None]) -> None:
+    def __init__(self, name: str, look_soon: Callable[[], None], max_characters: int) -> None:
         self.name = name
         self.followers: set[Follower] = set()
         self.waiting = 0
-        self.feed = Feed(name, max_bytes=settings.MEMORY_BYTES)
+        self.feed = Feed(name, max_characters=max_characters)
         self.floor = 0
         self.opening = asyncio.create_task(self._open())
         self._healing: asyncio.Task[None] | None = None
@@ -106,14 +110,12 @@ class RoomFeed:
                 task.cancel()
 
     async def _open(self) -> None:
-        # The newest entries, contiguous: what was read in one statement up to the head that was read before it.
-        head = (await reading.run(log.heads, [self.name])).get(self.name, Position("", 0))
-        extract = await reading.run(log.after, self.name, max(0, head.offset - OPENING))
+        extract = await reading.run(log.newest, self.name, OPENING)
         delivered = extract.entries[-1].offset if extract.entries else extract.head
         self.floor = extract.floor
         self.feed.open(extract.epoch, delivered or 0, [entry.text for entry in extract.entries])
-        # The read may be older than what was rung meanwhile.
-        if self.feed.hear(extract.epoch, 0, [], self._head_while_opening) is Heard.GAP:
+        # More than one read takes, or rung meanwhile.
+        if self.feed.hear(extract.epoch, 0, [], max(extract.head, self._head_while_opening)) is Heard.GAP:
             self._heal(0)
 
     def _reopen(self) -> None:
@@ -164,7 +166,7 @@ class Hub:
         """The room's feed, open. Follow it before the next ``await``, or let it go."""
         feed = self.feeds.get(name)
         if feed is None or feed.failed:
-            feed = self.feeds[name] = RoomFeed(name, self._soon.set)
+            feed = self.feeds[name] = RoomFeed(name, self._soon.set, self._share())
         if self._looking is None or self._looking.done():
             self._looking = self.loop.create_task(self._look())
         feed.waiting += 1
@@ -197,20 +199,27 @@ class Hub:
         if feed := self.feeds.get(room):
             feed.hear_event(frame, sender)
 
+    def _share(self) -> int:
+        """The tail that one of so many feeds may keep."""
+        return min(MAX_TAIL, settings.MEMORY_BYTES // (len(self.feeds) + 1))
+
     async def _look(self) -> None:
         """Find what no doorbell told, for as long as anybody is here."""
         while self.feeds:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._soon.wait(), settings.LOOK * random.uniform(0.8, 1.2))
             self._soon.clear()
+            share = self._share()
+            for feed in self.feeds.values():
+                feed.feed.trim(share)
             try:
                 heads = await reading.run(log.heads, list(self.feeds))
             except Exception as error:
                 logger.warning("The rooms' logs could not be looked at; the next look comes soon: %s", error)
                 continue
             for name, position in heads.items():
-                if feed := self.feeds.get(name):
-                    feed.hear(position.epoch, position.offset + 1, [], position.offset)
+                if name in self.feeds:
+                    self.feeds[name].hear(position.epoch, position.offset + 1, [], position.offset)
 
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}

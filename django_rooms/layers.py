@@ -1,13 +1,12 @@
 """The project's channel layer, if it has one."""
 
-from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
 
 from django_rooms.conf import settings
 
 
 def layer() -> BaseChannelLayer | None:
-    alias = settings.CHANNEL_LAYER
-    return channel_layers[alias] if alias in channel_layers else None
+    return get_channel_layer(settings.CHANNEL_LAYER)
 
 
 def reaches_other_processes() -> bool:

@@ -15,15 +15,19 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.db import connections, transaction
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Max, Model, QuerySet
 from django.utils import timezone
 
 from django_rooms import models
 from django_rooms.conf import settings
 from django_rooms.names import entry_key, room_key
 from django_rooms.protocol.entries import Author, Entry, Position, gone
+from django_rooms.protocol.feed import fitting
 
 BLOCK = 256
+
+# What one page or extract holds at most, beyond its first entry.
+PAGE_CHARACTERS = 256 * 1024
 
 M = TypeVar("M", bound=Model)
 
@@ -113,11 +117,11 @@ def in_host_transaction() -> bool:
     """
     connection = connections[settings.DATABASE]
     if connection.in_atomic_block:
-        return not connection.atomic_blocks[-1]._from_testcase
+        return not connection.atomic_blocks[-1]._from_testcase  # type: ignore[attr-defined]
     return connection.connection is not None and not connection.autocommit
 
 
-def append(batch: Sequence[Append | Number]) -> list[Entry | None | Held]:
+def append(batch: Sequence[Append | Number]) -> list[Entry | Held | None]:
     """Store ``batch`` in one transaction, after what is pending in its rooms, and tell the listeners.
 
     For each item its entry: the first one where the same thing was stored before, ``None`` for a :class:`Number`.
@@ -197,11 +201,11 @@ def page(name: str, limit: int, before: int | None = None) -> Page:
     rows = _rows(models.Entry).filter(room=log.key).order_by("-offset")
     if before is not None:
         rows = rows.filter(offset__lt=before)
-    newest_first = list(rows[: limit + 1])
-    more = len(newest_first) > limit
+    newest_first = [_entry(row) for row in rows[: limit + 1]]
     # An empty log was read after its row, so that the row's offset is not ahead of it.
     last = newest_first[0].offset if newest_first else log.last_offset
-    return Page(Position(log.epoch, last), [_entry(row) for row in newest_first[:limit][::-1]], more)
+    taken = _fitting(newest_first[:limit])
+    return Page(Position(log.epoch, last or 0), taken[::-1], len(taken) < len(newest_first))
 
 
 def after(name: str, offset: int, limit: int = BLOCK) -> Extract:
@@ -214,7 +218,15 @@ def after(name: str, offset: int, limit: int = BLOCK) -> Extract:
     rows = _rows(models.Entry).filter(room=log.key, offset__gt=offset, offset__lte=last).order_by("offset")
     found = {row.offset: _entry(row) for row in rows}
     wanted = range(max(offset, log.floor) + 1, last + 1)
-    return Extract(log.epoch, log.floor, log.last_offset, [found.get(place) or gone(place) for place in wanted])
+    entries = _fitting([found.get(place) or gone(place) for place in wanted])
+    return Extract(log.epoch, log.floor, log.last_offset, entries)
+
+
+def newest(name: str, limit: int) -> Extract:
+    """The last ``limit`` entries, contiguous: where a feed begins."""
+    number_pending([name])
+    log = _log(name)
+    return after(name, max(0, log.last_offset - limit)) if log else Extract("", 0, 0, [])
 
 
 def heads(names: Sequence[str]) -> dict[str, Position]:
@@ -222,6 +234,10 @@ def heads(names: Sequence[str]) -> dict[str, Position]:
     number_pending(names)
     logs = _rows(models.RoomLog).filter(key__in=[room_key(name) for name in names])
     return {name: Position(epoch, last) for name, epoch, last in logs.values_list("name", "epoch", "last_offset")}
+
+
+def _fitting(entries: list[Entry]) -> list[Entry]:
+    return entries[: len(fitting((entry.text for entry in entries), PAGE_CHARACTERS))]
 
 
 def _lock(names: dict[UUID, str]) -> dict[UUID, models.RoomLog]:
@@ -237,14 +253,26 @@ def _lock(names: dict[UUID, str]) -> dict[UUID, models.RoomLog]:
     if missing:
         there = _rows(models.RoomLog).filter(key__in=missing).values_list("key", flat=True)
         if new := missing - set(there):
-            now = _now()
-            rows = [
-                models.RoomLog(key=key, name=names[key], epoch=secrets.token_urlsafe(6), created_at=now, last_at=now)
-                for key in sorted(new)
-            ]
-            _rows(models.RoomLog).bulk_create(rows, ignore_conflicts=True)
+            _rows(models.RoomLog).bulk_create(_new_logs(new, names), ignore_conflicts=True)
             held |= _locked(logs.filter(key__in=new))
     return held
+
+
+def _new_logs(keys: Iterable[UUID], names: dict[UUID, str]) -> list[models.RoomLog]:
+    """Rows for new rooms. A row that a host deleted comes back with another epoch, and after the entries it left."""
+    left = _rows(models.Entry).filter(room__in=keys).values_list("room").annotate(Max("offset"))
+    ends, now = dict(left), _now()
+    return [
+        models.RoomLog(
+            key=key,
+            name=names[key],
+            epoch=secrets.token_urlsafe(6),
+            last_offset=ends.get(key, 0),
+            created_at=now,
+            last_at=now,
+        )
+        for key in sorted(keys)
+    ]
 
 
 def _locked(logs: QuerySet[models.RoomLog]) -> dict[UUID, models.RoomLog]:

@@ -53,7 +53,7 @@ class Entry(Said):
     class Meta:
         verbose_name = _("entry")
         verbose_name_plural = _("entries")
-        constraints = [models.UniqueConstraint(fields=["room", "offset"], name="django_rooms_entry_offset")]
+        constraints = (models.UniqueConstraint(fields=("room", "offset"), name="django_rooms_entry_offset"),)
 
     def __str__(self) -> str:
         return f"{self.offset}: {self.body:.80}"
@@ -67,7 +67,7 @@ class Pending(Said):
     class Meta:
         verbose_name = _("pending entry")
         verbose_name_plural = _("pending entries")
-        indexes = [models.Index(fields=["room", "id"], name="django_rooms_pending_room")]
+        indexes = (models.Index(fields=("room", "id"), name="django_rooms_pending_room"),)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.body:.80}"

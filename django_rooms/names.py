@@ -35,7 +35,9 @@ def check_name(name: object) -> str:
         raise BadName(f"A room's name has 1 to {MAX_LENGTH} characters; this one has {len(name)}.")
     for character in name:
         if unicodedata.category(character) in _FORBIDDEN:
-            raise BadName(f"A room's name has no control or invisible characters, but this one has U+{ord(character):04X}.")
+            raise BadName(
+                f"A room's name has no control or invisible characters, but this one has U+{ord(character):04X}."
+            )
     if not unicodedata.is_normalized("NFC", name):
         raise BadName(f"A room's name is in Unicode normal form C, which would be {canonical(name)!a} for {name!a}.")
     if {"", ".", ".."} & set(name.split("/")):

@@ -33,5 +33,5 @@ class Pattern:
         return URLResolver(RegexPattern(r"^"), [path(self.route, _nothing, name="room")])
 
 
-def _nothing(*args: Any) -> None:
+def _nothing(*args: Any) -> Any:
     """A pattern is matched and reversed; no view is ever called by it."""

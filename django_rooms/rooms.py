@@ -21,6 +21,8 @@ logger = logging.getLogger("django_rooms")
 
 Action = Literal["join", "publish"]
 
+POLICY_FAILED = "can_%s of the room %r failed; that is a refusal."
+
 
 class Room:
     """Subclass it, say who may do what, and register it for the names of a pattern.
@@ -67,7 +69,7 @@ class Room:
         try:
             return bool(self._verdict(action, user))
         except Exception:
-            self._log_failure(action)
+            logger.exception(POLICY_FAILED, action, self.name)
             return False
 
     async def aallows(self, action: Action, user: Any) -> bool:
@@ -77,15 +79,12 @@ class Room:
             verdict = policy(user) if iscoroutinefunction(policy) else await asking.run(policy, user)
             return bool(await verdict if inspect.isawaitable(verdict) else verdict)
         except Exception:
-            self._log_failure(action)
+            logger.exception(POLICY_FAILED, action, self.name)
             return False
 
     def _verdict(self, action: Action, user: Any) -> Any:
         policy = getattr(self, f"can_{action}")
         return async_to_sync(policy)(user) if iscoroutinefunction(policy) else policy(user)
-
-    def _log_failure(self, action: Action) -> None:
-        logger.exception("can_%s of the room %r failed; that is a refusal.", action, self.name)
 
     # The handle.
 

@@ -86,7 +86,7 @@ def _number(room: str) -> None:
 class Writer:
     """A thread that commits what it is handed, in the order in which it was handed over."""
 
-    def __init__(self, append: Callable[[list[Item]], list[Entry | None | Held]] = log.append) -> None:
+    def __init__(self, append: Callable[[list[Item]], list[Entry | Held | None]] = log.append) -> None:
         self._append = append
         self._waiting: deque[Job] = deque()
         self._something = threading.Condition()
@@ -134,17 +134,19 @@ class Writer:
                 future.set_result(outcome)
         return [job for job, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, Held)]
 
-    def _commit(self, items: list[Item]) -> list[Entry | None | Held]:
+    def _commit(self, items: list[Item]) -> list[Entry | Held | None]:
         """Try again what may succeed the next time, also where the answer to COMMIT was lost: ids tell repeats."""
         for pause in PAUSES:
             try:
                 return self._try(items)
             except (OperationalError, InterfaceError) as error:
-                logger.warning("The rooms' database did not answer as it should; trying again in %s s: %s", pause, error)
+                logger.warning(
+                    "The rooms' database did not answer as it should; trying again in %s s: %s", pause, error
+                )
                 time.sleep(pause)
         return self._try(items)
 
-    def _try(self, items: list[Item]) -> list[Entry | None | Held]:
+    def _try(self, items: list[Item]) -> list[Entry | Held | None]:
         use_own_connection()
         return self._append(items)
 

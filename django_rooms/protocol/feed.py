@@ -9,11 +9,17 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
 from django_rooms.protocol import frames
 
 # Entries held back behind a gap. Beyond it they are let go: the log has them.
 MAX_HELD = 256
+
+# What one frame takes from the tail, and how many such frames are kept for others at the same offset.
+RUN_ENTRIES = 256
+RUN_CHARACTERS = 64 * 1024
+KEPT_RUNS = 16
 
 
 class Heard(Enum):
@@ -33,14 +39,25 @@ class Run:
     last: int
 
 
+def fitting(texts: Iterable[str], characters: int) -> list[str]:
+    """As many of ``texts`` as go together into ``characters``, and the first in any case."""
+    taken: list[str] = []
+    for text in texts:
+        characters -= len(text)
+        if taken and characters < 0:
+            break
+        taken.append(text)
+    return taken
+
+
 class Feed:
-    def __init__(self, room: str, *, max_bytes: int) -> None:
+    def __init__(self, room: str, *, max_characters: int) -> None:
         self.room = room
         self.epoch = ""
         self.delivered = 0
         self.head = 0
-        self.bytes = 0
-        self.max_bytes = max_bytes
+        self.characters = 0
+        self.max_characters = max_characters
         self._tail: deque[str] = deque()
         self._held: dict[int, str] = {}
         self._runs: dict[int, Run] = {}
@@ -61,7 +78,7 @@ class Feed:
         self._tail.clear()
         self._held.clear()
         self._runs.clear()
-        self.bytes = 0
+        self.characters = 0
         for text in texts:
             self._append(text)
 
@@ -87,24 +104,28 @@ class Feed:
         return Heard.GAP if self.behind else Heard.NOTHING
 
     def after(self, offset: int) -> Run | None:
-        """All that was delivered after ``offset``, encoded once for all who are there; ``None``: read the log."""
+        """What was delivered after ``offset``, encoded once for all who are there; ``None``: read the log."""
         if offset >= self.delivered or offset < self.tail_start:
             return None
         run = self._runs.get(offset)
         if run is None:
             texts = self.texts_after(offset)
             frame = frames.entries(self.room, texts, epoch=self.epoch if offset == 0 else None)
-            run = self._runs[offset] = Run(frame, self.delivered)
+            if len(self._runs) >= KEPT_RUNS:
+                del self._runs[next(iter(self._runs))]
+            run = self._runs[offset] = Run(frame, offset + len(texts))
         return run
 
     def texts_after(self, offset: int) -> list[str]:
-        start = len(self._tail) - (self.delivered - offset)
-        return [self._tail[index] for index in range(start, len(self._tail))]
+        """The entries after ``offset`` that one frame takes; the tail must reach back so far."""
+        start = offset - self.tail_start
+        return fitting(islice(self._tail, start, start + RUN_ENTRIES), RUN_CHARACTERS)
 
-    def trim(self, max_bytes: int) -> None:
-        """Let go of the oldest entries beyond ``max_bytes``; who needs them reads the log."""
-        while self.bytes > max_bytes and self._tail:
-            self.bytes -= len(self._tail.popleft())
+    def trim(self, max_characters: int) -> None:
+        """Let go of the oldest entries beyond ``max_characters``; who needs them reads the log."""
+        self.max_characters = max_characters
+        while self.characters > max_characters and self._tail:
+            self.characters -= len(self._tail.popleft())
 
     def _deliver(self, text: str) -> None:
         self.delivered += 1
@@ -113,5 +134,5 @@ class Feed:
 
     def _append(self, text: str) -> None:
         self._tail.append(text)
-        self.bytes += len(text)
-        self.trim(self.max_bytes)
+        self.characters += len(text)
+        self.trim(self.max_characters)

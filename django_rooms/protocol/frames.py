@@ -156,10 +156,10 @@ def position(value: Any) -> Position | None:
     if value is None:
         return None
     match value:
-        case {"epoch": str(epoch), "offset": int(offset)} if len(epoch) <= 32 and 0 <= offset and offset is not True:
+        case {"epoch": str(epoch), "offset": int(offset)} if len(epoch) <= 32 and offset >= 0 and offset is not True:
             return Position(epoch, offset)
     raise FrameError(
-        ErrorCode.BAD_POSITION, "'position' is {\"epoch\": string, \"offset\": integer} as a server gave it."
+        ErrorCode.BAD_POSITION, '\'position\' is {"epoch": string, "offset": integer} as a server gave it.'
     )
 
 
@@ -277,7 +277,7 @@ def pong(n: Any) -> str:
 
 
 def error(problem: FrameError) -> str:
-    frame = {"type": "error", "ref": problem.ref, "room": problem.room}
+    frame: dict[str, Any] = {"type": "error", "ref": problem.ref, "room": problem.room}
     frame |= {"code": problem.code.value, "message": problem.message}
     if problem.retry_after is not None:
         frame["retry_after"] = problem.retry_after

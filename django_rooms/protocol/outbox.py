@@ -1,4 +1,4 @@
-"""What waits to be sent on one connection: replies and events, in order, within a bound of bytes.
+"""What waits to be sent on one connection: replies and events, in order, within a bound.
 
 Entries are not here. They stay in the feeds, at whose offsets the connection is.
 """
@@ -11,21 +11,26 @@ class Overflow(Exception):
 
 
 class Outbox:
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.bytes = 0
+    def __init__(self, max_characters: int) -> None:
+        self.max_characters = max_characters
+        self.characters = 0
         self._frames: deque[str] = deque()
+
+    @property
+    def crowded(self) -> bool:
+        """Half of the room is taken: time to stop asking for more."""
+        return self.characters > self.max_characters // 2
 
     def put(self, frame: str) -> None:
         """Queue a reply, or raise :class:`Overflow`: a reply is never dropped, so the connection has to end."""
-        if self.bytes + len(frame) > self.max_bytes:
+        if self._frames and self.characters + len(frame) > self.max_characters:
             raise Overflow
         self._frames.append(frame)
-        self.bytes += len(frame)
+        self.characters += len(frame)
 
     def offer(self, frame: str) -> bool:
         """Queue something passing, unless half of the room is taken: events are the first to be dropped."""
-        if self.bytes + len(frame) > self.max_bytes // 2:
+        if self.crowded:
             return False
         self.put(frame)
         return True
@@ -34,5 +39,5 @@ class Outbox:
         if not self._frames:
             return None
         frame = self._frames.popleft()
-        self.bytes -= len(frame)
+        self.characters -= len(frame)
         return frame
