@@ -369,7 +369,8 @@ class Connection:
             if self._ending is not None and self.state is State.ENDING:
                 self.state = State.CLOSED
                 code, reason = self._ending
-                await self._socket.close(code, _close_reason(reason))
+                # An IntEnum is no close code to autobahn, and so to daphne: it asks for the very type.
+                await self._socket.close(int(code), _close_reason(reason))
         except asyncio.CancelledError:
             raise
         except Exception as error:

@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlparse
 
+from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.security.websocket import AllowedHostsOriginValidator
@@ -92,8 +93,11 @@ class RoomConsumer(AsyncWebsocketConsumer):
                 await self.websocket_receive(message)
             case "websocket.connect":
                 await self.websocket_connect(message)
-            case _:
+            case _ if hasattr(self, get_handler_name(message)):
                 await super().dispatch(message)
+            case kind:
+                # Not every consumer in a room knows every message; Channels would end the socket here.
+                logger.warning("%s has no handler for messages of type %r.", type(self).__name__, kind)
 
     async def websocket_connect(self, message: Any) -> None:
         # The groups of a subclass are joined by _listen, without waiting.
@@ -183,7 +187,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         message = "Add 'django_rooms' to INSTALLED_APPS and run migrate."
         logger.error(message)
         await self.send_text(frames.error(FrameError(ErrorCode.UNAVAILABLE, message)))
-        await self.close(CloseCode.REFUSED)
+        await self.close(int(CloseCode.REFUSED))
 
 
 class NotFoundConsumer(RoomConsumer):

@@ -61,7 +61,7 @@ class RoomFeed:
         # What was rung before the layer was listening to is found by a look.
         listening = listen([group_name(name)], self.hear_layer, lambda channel: look_soon())
         self._listening = asyncio.create_task(listening)
-        self._head_while_opening = 0
+        self._heard: dict[str, int] = {}
 
     @property
     def position(self) -> Position:
@@ -85,7 +85,7 @@ class RoomFeed:
 
     def hear(self, epoch: str, first: int, texts: list[str], head: int) -> None:
         if not self.opening.done():
-            self._head_while_opening = max(self._head_while_opening, head)
+            self._heard[epoch] = max(self._heard.get(epoch, 0), head)
             return
         match self.feed.hear(epoch, first, texts, head):
             case Heard.DELIVERED:
@@ -94,7 +94,7 @@ class RoomFeed:
                 self._wake()
                 self._heal(GAP_WAIT)
             case Heard.RESET:
-                self._reopen()
+                self.reopen()
 
     def hear_event(self, frame: str, sender: Follower | None = None) -> None:
         for follower in tuple(self.followers):
@@ -110,16 +110,17 @@ class RoomFeed:
                 task.cancel()
 
     async def _open(self) -> None:
+        self._heard.clear()
         extract = await reading.run(log.newest, self.name, OPENING)
         delivered = extract.entries[-1].offset if extract.entries else extract.head
         self.floor = extract.floor
         self.feed.open(extract.epoch, delivered or 0, [entry.text for entry in extract.entries])
         # More than one read takes, or rung meanwhile.
-        if self.feed.hear(extract.epoch, 0, [], max(extract.head, self._head_while_opening)) is Heard.GAP:
+        if self.feed.hear(extract.epoch, 0, [], max(extract.head, self._heard.get(extract.epoch, 0))) is Heard.GAP:
             self._heal(0)
 
-    def _reopen(self) -> None:
-        """The log has another epoch. Followers see it when they wake, and start over."""
+    def reopen(self) -> None:
+        """The log has another epoch, or could not be read. Followers see the epoch when they wake, and start over."""
         if self.opening.done():
             self.opening = asyncio.create_task(self._open())
             self.opening.add_done_callback(lambda task: self._wake())
@@ -142,12 +143,12 @@ class RoomFeed:
                 logger.warning("The log of the room %r could not be read: %s", self.name, error)
                 return
             if extract.epoch != self.feed.epoch or not extract.entries:
-                self._reopen()
+                self.reopen()
                 return
             first = extract.entries[0].offset or 0
             if first > self.feed.delivered + 1:
                 # Pruned under our feet: everybody who is behind starts over from a newer page.
-                self._reopen()
+                self.reopen()
                 return
             self.feed.hear(extract.epoch, first, [entry.text for entry in extract.entries], extract.head)
             self._wake()
@@ -165,8 +166,10 @@ class Hub:
     async def feed(self, name: str) -> RoomFeed:
         """The room's feed, open. Follow it before the next ``await``, or let it go."""
         feed = self.feeds.get(name)
-        if feed is None or feed.failed:
+        if feed is None:
             feed = self.feeds[name] = RoomFeed(name, self._soon.set, self._share())
+        if feed.failed:
+            feed.reopen()
         if self._looking is None or self._looking.done():
             self._looking = self.loop.create_task(self._look())
         feed.waiting += 1
@@ -212,6 +215,8 @@ class Hub:
             share = self._share()
             for feed in self.feeds.values():
                 feed.feed.trim(share)
+                if feed.failed:
+                    feed.reopen()
             try:
                 heads = await reading.run(log.heads, list(self.feeds))
             except Exception as error:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from django_rooms.conf import settings
 
@@ -22,12 +22,12 @@ T = TypeVar("T")
 # PostgreSQL's and MariaDB's ways to say: read what is committed now; give up a lock after 2 s; and should this process
 # be stopped inside a transaction, let the server take its locks away after 5 s.
 _SESSION = {
-    "postgresql": [
+    "PostgreSQL": [
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET lock_timeout = '2s'",
         "SET idle_in_transaction_session_timeout = '5s'",
     ],
-    "mysql": [
+    "MariaDB": [
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET SESSION innodb_lock_wait_timeout = 2",
         "SET SESSION idle_transaction_timeout = 5",
@@ -44,43 +44,54 @@ def under_test() -> bool:
 def use_own_connection() -> None:
     """Make the current thread's connection a lasting one of our own. Call before each piece of work."""
     connection = connections[settings.DATABASE]
-    options = {**connection.settings_dict["OPTIONS"]}
-    options.pop("pool", None)
-    connection.settings_dict = {
-        **connection.settings_dict,
-        "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": options,
-    }
+    options = {key: value for key, value in connection.settings_dict["OPTIONS"].items() if key != "pool"}
+    # No health checks: they would reconnect behind our back, and the new connection would lack what is set here.
+    lasting = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False, "OPTIONS": options}
+    connection.settings_dict = {**connection.settings_dict, **lasting}
     connection.close_if_unusable_or_obsolete()
     if connection.connection is None:
-        connection.ensure_connection()
         with connection.cursor() as cursor:
-            for statement in _SESSION.get(connection.vendor, ()):
+            for statement in _SESSION.get(connection.display_name, ()):
                 cursor.execute(statement)
+
+
+def _reading(function: Callable[..., T], *args: Any) -> T:
+    """A connection may have been lost since the last read; a read may be done twice."""
+    for _ in range(2):
+        try:
+            use_own_connection()
+            return function(*args)
+        except (OperationalError, InterfaceError) as error:
+            lost = error
+    raise lost
+
+
+def _asking(function: Callable[..., T], *args: Any) -> T:
+    """The host's code, with the clean-up that Channels and Django give it."""
+    close_old_connections()
+    try:
+        return function(*args)
+    finally:
+        close_old_connections()
 
 
 class Threads:
     """A few threads for one kind of work. ``await threads.run(function, *args)``."""
 
-    def __init__(self, name: str, size: int, prepare: Callable[[], None]) -> None:
-        self._prepare = prepare
+    def __init__(self, name: str, size: int, work: Callable[..., Any]) -> None:
+        self._work = work
         self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"django_rooms.{name}")
         # A forked child has none of its parent's threads.
-        os.register_at_fork(after_in_child=lambda: self.__init__(name, size, prepare))  # type: ignore[misc]
+        os.register_at_fork(after_in_child=lambda: Threads.__init__(self, name, size, work))
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         if under_test():
             return await sync_to_async(function, thread_sensitive=True)(*args)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, function, args)
-
-    def _work(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
-        self._prepare()
-        return function(*args)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, function, *args)
 
 
 # The rooms' reads of the log.
-reading = Threads("reading", 2, use_own_connection)
+reading = Threads("reading", 2, _reading)
 
 # The host's policies and lookups, beside each other: one slow query of a host stalls no other room.
-asking = Threads("asking", 4, close_old_connections)
+asking = Threads("asking", 4, _asking)
