@@ -50,7 +50,7 @@ def check_layer(**kwargs: Any) -> list[CheckMessage]:
     alias = settings.CHANNEL_LAYER
     if alias in layers:
         return list(_old_redis(layers[alias].get("BACKEND", "")))
-    if "CHANNEL_LAYER" in settings.given():
+    if alias != DEFAULTS["CHANNEL_LAYER"]:
         return [
             Error(f"DJANGO_ROOMS['CHANNEL_LAYER'] is {alias!r}, which CHANNEL_LAYERS has not.", id="django_rooms.E004")
         ]
@@ -110,7 +110,7 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
     connection = connections[alias]
     if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]
         return []
-    if connection.settings_dict["OPTIONS"].get("transaction_mode", "").upper() in ("IMMEDIATE", "EXCLUSIVE"):
+    if (connection.settings_dict["OPTIONS"].get("transaction_mode") or "").upper() in ("IMMEDIATE", "EXCLUSIVE"):
         return []
     return [
         Caution(

@@ -42,12 +42,14 @@ class RoomSettings:
     def __getattr__(self, name: str) -> Any:
         if name not in DEFAULTS:
             raise AttributeError(f"DJANGO_ROOMS has no setting {name!r}; it has {', '.join(DEFAULTS)}.")
-        value = self.given().get(name, DEFAULTS[name])
+        given = self.given()
+        # What is no dictionary is told by checks.py, which runs after much has asked for a setting.
+        value = given.get(name, DEFAULTS[name]) if isinstance(given, dict) else DEFAULTS[name]
         self.__dict__[name] = value
         return value
 
     @staticmethod
-    def given() -> dict[str, Any]:
+    def given() -> Any:
         """What the project wrote, as it wrote it."""
         return getattr(django_settings, "DJANGO_ROOMS", {})
 

@@ -76,11 +76,14 @@ def _escape(match: re.Match[str]) -> str:
 
 def room_key(name: str) -> UUID:
     """The database key of the room ``name``: the same on every database, whatever its collation."""
-    return UUID(bytes=blake2b(check_name(name).encode(), digest_size=16, person=b"rooms.name").digest())
+    return _uuid(blake2b(check_name(name).encode(), digest_size=16, person=b"rooms.name").digest())
 
 
 def entry_key(room: UUID, sender: str, id: str) -> UUID:
     """The key under which one id counts once per room and sender. A sender holds no NUL, so the parts stay apart."""
-    return UUID(
-        bytes=blake2b(f"{sender}\0{id}".encode(), digest_size=16, key=room.bytes, person=b"rooms.entry").digest()
-    )
+    return _uuid(blake2b(f"{sender}\0{id}".encode(), digest_size=16, key=room.bytes, person=b"rooms.entry").digest())
+
+
+def _uuid(digest: bytes) -> UUID:
+    """A name-based UUID, as RFC 9562 marks them: MariaDB refuses some of the bytes that have no such mark."""
+    return UUID(bytes=digest, version=5)

@@ -18,6 +18,9 @@ from django_rooms.protocol.entries import Author
 SESSION_KEY = "django_rooms_guest"
 MAX_GUEST_NAME = 40
 
+# What the log has room for. A full name of Django's may have twice as many characters.
+MAX_NAME = 150
+
 
 class Guest(AnonymousUser):
     """Somebody without an account, with a key that stays for as long as their session and a name of their choice."""
@@ -106,8 +109,9 @@ SERVER = "s:"
 
 
 def show(user: Any) -> Author:
-    """What others see of ``user``, by the ``SHOW_USER`` setting."""
-    return import_string(settings.SHOW_USER)(user)
+    """What others see of ``user``, by the ``SHOW_USER`` setting; a name longer than the log takes is cut."""
+    shown = import_string(settings.SHOW_USER)(user)
+    return Author(shown.key, shown.name[:MAX_NAME])
 
 
 def show_user(user: Any) -> Author:

@@ -48,6 +48,7 @@ def _register(route: str, room_class: Any, module: str) -> Any:
     if other is not None and other.module != module:
         raise ImproperlyConfigured(f"The rooms {route!r} are registered twice, in {other.module} and in {module}.")
     registration = Registration(Pattern(route), room_class, module)
+    registration.pattern.check()
     room_class.patterns = (*room_class.__dict__.get("patterns", ()), registration.pattern)
     _registrations[route] = registration
     return room_class

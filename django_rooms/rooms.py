@@ -39,8 +39,9 @@ class Room:
     def __init__(self, **kwargs: Any) -> None:
         """The room that the values name: ``OrderRoom(pk=42)`` is ``orders/42``. Raises ``BadName``."""
         for pattern in type(self).patterns:
-            if (name := pattern.reverse(kwargs)) is not None:
-                self.name, self.kwargs = check_name(name), kwargs
+            # The text "042" makes a name too, but one that the pattern does not match.
+            if (name := pattern.reverse(kwargs)) and (values := pattern.match(name)) is not None:
+                self.name, self.kwargs = check_name(name), values
                 return
         routes = ", ".join(repr(pattern.route) for pattern in type(self).patterns) or "none: it is not registered"
         raise BadName(f"No pattern of {type(self).__name__} ({routes}) makes a name of {kwargs!r}.")

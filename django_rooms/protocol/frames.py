@@ -6,7 +6,7 @@ from typing import Any
 
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Author, Position
-from django_rooms.protocol.text import BadText, dumps, loads
+from django_rooms.protocol.text import BadText, check, dumps, loads
 
 VERSION = 1
 SUBPROTOCOL = f"rooms.v{VERSION}"
@@ -110,6 +110,7 @@ def _frame(value: Any, body_bytes: int) -> Frame | FrameError:
     try:
         ref = _ref(value.get("ref"))
         room = _optional_string(value, "room")
+        _kept(value)
         read = _READERS.get(value["type"] if isinstance(value.get("type"), str) else "")
         if read is None:
             raise FrameError(ErrorCode.UNKNOWN_TYPE, f"There is no frame of type {value.get('type')!r:.80}.")
@@ -156,7 +157,7 @@ def position(value: Any) -> Position | None:
     if value is None:
         return None
     match value:
-        case {"epoch": str(epoch), "offset": int(offset)} if len(epoch) <= 32 and offset >= 0 and offset is not True:
+        case {"epoch": str(epoch), "offset": int(offset)} if len(epoch) <= 32 and offset >= 0 and type(offset) is int:
             return Position(epoch, offset)
     raise FrameError(
         ErrorCode.BAD_POSITION, '\'position\' is {"epoch": string, "offset": integer} as a server gave it.'
@@ -188,14 +189,22 @@ def _ref(value: Any) -> Ref:
         raise FrameError(ErrorCode.BAD_FRAME, "'ref' is an integer or a string.")
     if isinstance(value, str) and len(value) > MAX_REF:
         raise FrameError(ErrorCode.BAD_FRAME, f"'ref' has at most {MAX_REF} characters.")
-    return value
+    return _kept(value)
 
 
 def _optional_string(value: dict[str, Any], field: str) -> str | None:
     item = value.get(field)
     if item is not None and not isinstance(item, str):
         raise FrameError(ErrorCode.BAD_FRAME, f"'{field}' is a string, not {_name_of(item)}.")
-    return item
+    return _kept(item)
+
+
+def _kept(value: Any) -> Any:
+    """What cannot be stored or sent is refused, and never repeated in the refusal."""
+    try:
+        return check(value)
+    except BadText as error:
+        raise FrameError(ErrorCode.BAD_JSON, str(error)) from None
 
 
 def _integer(value: dict[str, Any], field: str, least: int, most: int, default: int) -> int:
