@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
-from django.conf import settings as django_settings
-
 from django_rooms import log, sending, writer
 from django_rooms.conf import settings
 from django_rooms.hub import hub, tell
@@ -22,7 +20,7 @@ from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Author, Entry, Position
 from django_rooms.protocol.frames import Event, FrameError, History, Join, Leave, Ping, Pong, Publish
 from django_rooms.registry import UnknownRoom, get_room
-from django_rooms.rooms import Room
+from django_rooms.rooms import Action, Room
 from django_rooms.sending import Sending, State
 from django_rooms.threads import reading
 
@@ -216,7 +214,8 @@ class Connection:
         if future.cancelled():
             return
         if future.exception() is not None:
-            place.refused = frame.id
+            # Of several that were under way the first: it has to come again before the others.
+            place.refused = place.refused or frame.id
             message = "The message could not be stored just now."
             error = FrameError(ErrorCode.UNAVAILABLE, message, frame.ref, place.room.name, retry_after=1.0)
             self.sending.put(frames.error(error))
@@ -336,10 +335,5 @@ def _find(name: str) -> Room:
         raise FrameError(ErrorCode.UNKNOWN_ROOM, str(error)) from None
 
 
-def _refusal(room: Room, action: str) -> str:
-    text = f"You may not {action} the room {room.name!r}."
-    if not django_settings.DEBUG:
-        return text
-    kind = type(room)
-    said_no = f"{kind.__module__}.{kind.__name__}.can_{action}(self, user) said no"
-    return f"{text} {said_no}; rooms are closed by default."
+def _refusal(room: Room, action: Action) -> str:
+    return " ".join([f"You may not {action} the room {room.name!r}.", *room.lesson(action)])

@@ -5,6 +5,7 @@ is the writing one: a replica is behind. It knows nothing of feeds, layers or so
 committed adds a callable to ``listeners``.
 """
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from django_rooms.conf import settings
 from django_rooms.names import entry_key, room_key
 from django_rooms.protocol.entries import Author, Entry, Position, gone
 from django_rooms.protocol.feed import fitting
+
+logger = logging.getLogger("django_rooms")
 
 BLOCK = 256
 
@@ -327,6 +330,10 @@ def _aware(at: datetime) -> datetime:
 
 
 def _tell(news: list[News]) -> None:
+    """It is committed: what goes wrong here is found by the look, and is no failure of the publish."""
     if news:
         for listener in listeners:
-            listener(news)
+            try:
+                listener(news)
+            except Exception:
+                logger.exception("What was committed could not be told: %.300r", news)

@@ -97,7 +97,7 @@ class Place:
     async def _reset(self, reason: str) -> str:
         page = await self._page(frames.DEFAULT_HISTORY)
         self.position = page.position
-        return frames.reset(self.room.name, page.position, _texts(page.entries), reason)
+        return frames.reset(self.room.name, page.position, _texts(page.entries), reason, more=page.more)
 
     async def _page(self, limit: int) -> Page:
         return await reading.run(log.page, self.room.name, limit)

@@ -6,6 +6,7 @@ import secrets
 from typing import Any, ClassVar, Literal, Self
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.conf import settings as django_settings
 from django.utils.asyncio import async_unsafe
 
 from django_rooms import hub, log, people, writer
@@ -83,9 +84,16 @@ class Room:
             logger.exception(POLICY_FAILED, action, self.name)
             return False
 
+    def lesson(self, action: Action) -> list[str]:
+        """What a refusal teaches, under DEBUG only."""
+        kind = type(self)
+        policy = f"{kind.__module__}.{kind.__name__}.can_{action}(self, user)"
+        return [f"{policy} said no; rooms are closed by default."] if django_settings.DEBUG else []
+
     def _verdict(self, action: Action, user: Any) -> Any:
-        policy = getattr(self, f"can_{action}")
-        return async_to_sync(policy)(user) if iscoroutinefunction(policy) else policy(user)
+        verdict = getattr(self, f"can_{action}")(user)
+        # Also a ``def`` may hand on a coroutine, of ``super()`` for one; and every coroutine is true.
+        return async_to_sync(_awaited)(verdict) if inspect.isawaitable(verdict) else verdict
 
     # The handle.
 
@@ -155,6 +163,10 @@ class SignedInRoom(Room):
 
     def can_publish(self, user: Any) -> Any:
         return user.is_authenticated
+
+
+async def _awaited(verdict: Any) -> Any:
+    return await verdict
 
 
 def _shown(author: Any) -> Author | None:

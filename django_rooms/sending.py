@@ -94,9 +94,7 @@ class Sending:
 
     async def _write(self) -> None:
         try:
-            while (
-                self.state is not State.CLOSED and (frame := self._outbox.take() or await self._entries()) is not None
-            ):
+            while self.state is not State.CLOSED and (frame := await self._next()) is not None:
                 self.writing_since = self._loop.time()
                 await self._socket.send_text(frame)
                 self.writing_since = None
@@ -105,13 +103,18 @@ class Sending:
             if self.state is State.ENDING and self._last_word is not None:
                 self.stop()
                 code, reason = self._last_word
-                await self._socket.close(code, _close_reason(reason))
+                # An IntEnum is no close code to autobahn, and so to daphne: it asks for the very type.
+                await self._socket.close(int(code), _close_reason(reason))
         except Exception as error:
             # The peer went away while it was written to.
             logger.debug("A frame could not be sent: %r", error)
             self._failed()
         finally:
             self._busy = False
+
+    async def _next(self) -> str | None:
+        # Replies may have come while entries were looked for, and none were found.
+        return self._outbox.take() or await self._entries() or self._outbox.take()
 
     def _ease(self) -> None:
         if not self._eased.done():

@@ -111,11 +111,15 @@ class Writer:
             with self._something:
                 while not self._waiting:
                     self._something.wait()
-                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            batch = self._take(MAX_BATCH)
             if held := self._store(batch):
                 time.sleep(HELD_PAUSE)
                 with self._something:
                     self._waiting.extendleft(reversed(held))  # In front: a sender's order holds.
+
+    def _take(self, most: int) -> list[Job]:
+        with self._something:
+            return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def _store(self, batch: list[Job]) -> list[Job]:
         """Commit ``batch`` and end its futures; return what another process's locks kept out."""
@@ -125,6 +129,9 @@ class Writer:
             if len(batch) > 1 and not isinstance(error, (OperationalError, InterfaceError)):
                 # One bad item never fails its neighbours.
                 return [held for job in batch for held in self._store([job])]
+            if isinstance(error, (OperationalError, InterfaceError)):
+                # Those behind must not be stored before these, which will be sent again.
+                batch = [*batch, *self._take(MAX_WAITING)]
             logger.error("%d publishes were not stored.", len(batch), exc_info=error)
             for _, future in batch:
                 future.set_exception(error)

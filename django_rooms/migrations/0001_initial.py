@@ -4,69 +4,77 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='RoomLog',
+            name="RoomLog",
             fields=[
-                ('key', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=255, verbose_name='name')),
-                ('epoch', models.CharField(help_text='Changes when the log was lost or restored.', max_length=32, verbose_name='epoch')),
-                ('last_offset', models.BigIntegerField(default=0, verbose_name='last offset')),
-                ('floor', models.BigIntegerField(default=0, help_text='Entries up to here were pruned.', verbose_name='floor')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('last_at', models.DateTimeField(db_index=True, verbose_name='last entry at')),
+                ("key", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=255, verbose_name="name")),
+                (
+                    "epoch",
+                    models.CharField(
+                        help_text="Changes when the log was lost or restored.", max_length=32, verbose_name="epoch"
+                    ),
+                ),
+                ("last_offset", models.BigIntegerField(default=0, verbose_name="last offset")),
+                (
+                    "floor",
+                    models.BigIntegerField(
+                        default=0, help_text="Entries up to here were pruned.", verbose_name="floor"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("last_at", models.DateTimeField(db_index=True, verbose_name="last entry at")),
             ],
             options={
-                'verbose_name': 'room',
-                'verbose_name_plural': 'rooms',
+                "verbose_name": "room",
+                "verbose_name_plural": "rooms",
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('room', models.UUIDField(editable=False, verbose_name='room')),
-                ('kind', models.CharField(default='message', max_length=16, verbose_name='kind')),
-                ('sender', models.CharField(max_length=255, verbose_name='sender')),
-                ('entry_id', models.CharField(max_length=64, verbose_name='id')),
-                ('author_key', models.CharField(blank=True, max_length=64, verbose_name="author's key")),
-                ('author_name', models.CharField(blank=True, max_length=150, verbose_name="author's name")),
-                ('body', models.TextField(verbose_name='body')),
-                ('at', models.DateTimeField(verbose_name='at')),
-                ('offset', models.BigIntegerField(verbose_name='offset')),
-                ('key', models.UUIDField(editable=False, unique=True)),
-                ('changed', models.BigIntegerField(help_text='Offset of the last change.', verbose_name='changed')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("room", models.UUIDField(editable=False, verbose_name="room")),
+                ("kind", models.CharField(default="message", max_length=16, verbose_name="kind")),
+                ("sender", models.CharField(max_length=255, verbose_name="sender")),
+                ("entry_id", models.CharField(max_length=64, verbose_name="id")),
+                ("author_key", models.CharField(blank=True, max_length=64, verbose_name="author's key")),
+                ("author_name", models.CharField(blank=True, max_length=150, verbose_name="author's name")),
+                ("body", models.TextField(verbose_name="body")),
+                ("at", models.DateTimeField(verbose_name="at")),
+                ("offset", models.BigIntegerField(verbose_name="offset")),
+                ("key", models.UUIDField(editable=False, unique=True)),
+                ("changed", models.BigIntegerField(help_text="Offset of the last change.", verbose_name="changed")),
             ],
             options={
-                'verbose_name': 'entry',
-                'verbose_name_plural': 'entries',
-                'constraints': [models.UniqueConstraint(fields=('room', 'offset'), name='django_rooms_entry_offset')],
+                "verbose_name": "entry",
+                "verbose_name_plural": "entries",
+                "constraints": [models.UniqueConstraint(fields=("room", "offset"), name="django_rooms_entry_offset")],
             },
         ),
         migrations.CreateModel(
-            name='Pending',
+            name="Pending",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('room', models.UUIDField(editable=False, verbose_name='room')),
-                ('kind', models.CharField(default='message', max_length=16, verbose_name='kind')),
-                ('sender', models.CharField(max_length=255, verbose_name='sender')),
-                ('entry_id', models.CharField(max_length=64, verbose_name='id')),
-                ('author_key', models.CharField(blank=True, max_length=64, verbose_name="author's key")),
-                ('author_name', models.CharField(blank=True, max_length=150, verbose_name="author's name")),
-                ('body', models.TextField(verbose_name='body')),
-                ('at', models.DateTimeField(verbose_name='at')),
-                ('name', models.CharField(max_length=255, verbose_name="room's name")),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("room", models.UUIDField(editable=False, verbose_name="room")),
+                ("kind", models.CharField(default="message", max_length=16, verbose_name="kind")),
+                ("sender", models.CharField(max_length=255, verbose_name="sender")),
+                ("entry_id", models.CharField(max_length=64, verbose_name="id")),
+                ("author_key", models.CharField(blank=True, max_length=64, verbose_name="author's key")),
+                ("author_name", models.CharField(blank=True, max_length=150, verbose_name="author's name")),
+                ("body", models.TextField(verbose_name="body")),
+                ("at", models.DateTimeField(verbose_name="at")),
+                ("name", models.CharField(max_length=255, verbose_name="room's name")),
             ],
             options={
-                'verbose_name': 'pending entry',
-                'verbose_name_plural': 'pending entries',
-                'indexes': [models.Index(fields=['room', 'id'], name='django_rooms_pending_room')],
+                "verbose_name": "pending entry",
+                "verbose_name_plural": "pending entries",
+                "indexes": [models.Index(fields=["room", "id"], name="django_rooms_pending_room")],
             },
         ),
     ]

@@ -245,8 +245,10 @@ def joined(
     return _with_entries({**head, "more": more, "can": can}, texts)
 
 
-def reset(room: str, position: Position, texts: Iterable[str], reason: str) -> str:
-    return _with_entries({"type": "reset", "room": room, "position": position.as_dict(), "reason": reason}, texts)
+def reset(room: str, position: Position, texts: Iterable[str], reason: str, *, more: bool) -> str:
+    return _with_entries(
+        {"type": "reset", "room": room, "position": position.as_dict(), "reason": reason, "more": more}, texts
+    )
 
 
 def entries(room: str, texts: Iterable[str], *, epoch: str | None = None) -> str:
@@ -293,6 +295,7 @@ def error(problem: FrameError) -> str:
     return dumps(frame)
 
 
-def closing(code: CloseCode, reason: str, *, after: float = 0) -> str:
+def closing(code: CloseCode, reason: str, *, after: float | None = None) -> str:
+    """``after``: the seconds after which to come back; without it the client chooses, with jitter."""
     frame = {"type": "closing", "code": code.value, "reason": reason, "reconnect": code.come_back}
-    return dumps({**frame, "after": after} if code.come_back else frame)
+    return dumps(frame if after is None else {**frame, "after": after})

@@ -1,0 +1,109 @@
+"""A room's section of a page: what the server renders, and from where the browser goes on."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import ClassVar
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from django_rooms.conf import settings
+from django_rooms.log import Page
+from django_rooms.names import BadName
+from django_rooms.people import person_of, show
+from django_rooms.protocol.entries import Author, Entry
+from django_rooms.protocol.frames import DEFAULT_HISTORY
+from django_rooms.registry import UnknownRoom, get_room
+from django_rooms.rooms import Room
+
+# Messages of one person within this time stand together under one name.
+TOGETHER = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry as ``entry.html`` shows it: whether it is the reader's own, and follows one of the same person."""
+
+    entry: Entry
+    own: bool
+    follows: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """A room that this person may read. ``position`` is the end of ``page``: the browser goes on exactly there."""
+
+    template_name: ClassVar[str] = "django_rooms/room.html"
+    status: ClassVar[int] = 200
+
+    room: Room
+    me: Author
+    can_publish: bool
+    page: Page
+    history: int
+    # Several sections on a page, of one room too, need ids of their own.
+    id: str = field(default_factory=lambda: f"django-room-{secrets.token_hex(4)}")
+
+    @property
+    def name(self) -> str:
+        return self.room.name
+
+    @property
+    def socket(self) -> str:
+        return settings.WEBSOCKET_PATH
+
+    @property
+    def oldest(self) -> int:
+        """History before this offset is not on the page."""
+        return (self.page.entries[0].offset if self.page.entries else None) or self.page.position.offset + 1
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        shown = [entry for entry in self.page.entries if _has_text(entry)]
+        return [
+            Line(entry, _key(entry) == self.me.key, before is not None and _together(before, entry))
+            for before, entry in zip([None, *shown], shown, strict=False)
+        ]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A room that there is not, or not for this person, and why."""
+
+    template_name: ClassVar[str] = "django_rooms/refused.html"
+
+    name: str
+    status: int
+    reason: str
+
+
+def section(request: HttpRequest, room: Room | str, history: int = DEFAULT_HISTORY) -> Section | Refused:
+    """The section of ``room`` for the person of ``request``. Asks the room's policy; a refusal is a value here."""
+    if not isinstance(room, Room):
+        try:
+            room = get_room(room)
+        except (BadName, UnknownRoom) as error:
+            return Refused(str(room), 404, str(error))
+    person = person_of(request)
+    if not room.allows("join", person):
+        return Refused(room.name, 403, _why_forbidden(room))
+    return Section(room, show(person), room.allows("publish", person), room.page(history), history)
+
+
+def _why_forbidden(room: Room) -> str:
+    return " ".join([_("You may not enter this room."), *room.lesson("join")])
+
+
+def _has_text(entry: Entry) -> bool:
+    """Bodies are the host's: one without a text has nothing that this page could show."""
+    return entry.kind == "message" and isinstance(entry.body.get("text"), str)
+
+
+def _together(before: Entry, entry: Entry) -> bool:
+    return _key(before) == _key(entry) and entry.at - before.at < TOGETHER
+
+
+def _key(entry: Entry) -> str:
+    return entry.author.key if entry.author else ""

@@ -1,0 +1,755 @@
+/**
+ * django_rooms in JavaScript: many rooms over one WebSocket, kept up through cut networks and restarted servers.
+ *
+ *     import { Rooms } from "./client.js";
+ *     const lobby = new Rooms("/ws/rooms/").join("lobby");
+ *     lobby.addEventListener("reset", ({ detail }) => showInstead(detail.entries));
+ *     lobby.addEventListener("entries", ({ detail }) => showBelow(detail.entries));
+ *     const { offset } = await lobby.publish({ text: "hello" });
+ *
+ * Must not know of any page: no DOM, no storage, no words in the reader's language (`code` is for those who translate).
+ * It is one module that imports nothing, because static files storages that put a hash into file names leave the
+ * imports between modules as they are.
+ *
+ * @typedef {{epoch: string, offset: number}} Position  What a client resumes from.
+ * @typedef {{key: string, name: string}} Author
+ * @typedef {{offset: number, kind: string, id: string, author: ?Author, at: string, body: Object, changed: number}} Entry
+ * @typedef {{frame: number, body: number, batch: number, history: number}} Limits  Bytes, bytes, frames, entries.
+ * @typedef {{code: string, reason: string, retryIn?: number}} Why  Why something is in its state; `retryIn` in seconds.
+ * @typedef {{now: () => number, setTimeout: Function, clearTimeout: Function}} Clock  In milliseconds.
+ */
+
+/** What a connection and each room on it can be. CLOSED: nobody here wants it; REFUSED: the server does not want it. */
+export const State = Object.freeze({
+  CONNECTING: "connecting",
+  LIVE: "live",
+  OFFLINE: "offline",
+  REFUSED: "refused",
+  CLOSED: "closed",
+});
+
+/** A refusal that sending again would not change. `code` is one of the wire's, or one of `REASONS` below. */
+export class Refusal extends Error {
+  constructor({ code, message, reason, retry_after: retryAfter = null }) {
+    super(message ?? reason ?? code);
+    this.name = "Refusal";
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+}
+
+const REASONS = {
+  bad_json: "The server sent something that is not JSON.",
+  closed: "The connection was closed here.",
+  left: "The room was left here.",
+  lost: "The connection was lost.",
+  offline: "There is no connection to the server now.",
+  outbox_full: "Too many messages are waiting to be sent.",
+  person_changed: "This was written as somebody else, and was not sent.",
+  refused: "The server refused the connection.",
+  silent: "The server fell silent.",
+  too_large: "This is too large to be sent.",
+  unreachable:
+    "The live connection cannot be opened. The server may be down, " +
+    "or something on the way (a proxy, a policy, the allowed hosts) lets no WebSocket through.",
+  version: "This page and the server speak different versions. Reload the page.",
+};
+const RETRYABLE = new Set(["busy", "rate_limited", "unavailable"]);
+
+const PROTOCOL = "rooms.v1";
+const VERSION = 1;
+/** @type {Limits} Until the server's welcome names its own. */
+const LIMITS = { frame: 65536, body: 32768, batch: 64, history: 256 };
+const BACKOFF = { base: 0.5, cap: 30 };
+const HANDSHAKE_SECONDS = 15;
+const STABLE_SECONDS = 10; // a connection that lasted less counts as one more failure: no hot loop of short lives
+const PATIENCE = 3; // failures in a row after which a further try is no longer shown as "connecting"
+const WINDOW = 64; // publishes of one room that may wait for their answer
+const OUTBOX = 500; // publishes of one room that may wait altogether
+const BACKLOG = 65536; // bytes unsent beyond which events are let go
+
+/** The rooms of one server over one socket. Dispatches `state`, `welcome` and `error`. */
+export class Rooms extends EventTarget {
+  /** @type {?Author} Who the server says we are. */
+  user = null;
+  #connection;
+  #rooms = new Map();
+  #answers = new Map();
+  #ref = 0;
+  #clock;
+  #random;
+  #window;
+  #online = () => this.#connection.hurry();
+
+  /**
+   * @param {string} url  Of `ws/rooms/`; a path is taken from the page's own server.
+   * @param {{WebSocket?: Function, clock?: Clock, random?: () => number, window?: EventTarget}} [options]  For other
+   *   runtimes, and for tests.
+   */
+  constructor(url, { WebSocket = globalThis.WebSocket, clock = systemClock, random = Math.random, window = globalThis } = {}) {
+    super();
+    this.#clock = clock;
+    this.#random = random;
+    this.#window = window;
+    this.#connection = new Connection(socketUrl(url), { WebSocket, clock, random }, {
+      welcome: (frame) => this.#welcomed(frame),
+      frame: (frame) => this.#route(frame),
+      state: (state, why) => this.#follow(state, why),
+    });
+  }
+
+  get state() {
+    return this.#connection.state;
+  }
+
+  get why() {
+    return this.#connection.why;
+  }
+
+  /** @returns {Limits} */
+  get limits() {
+    return this.#connection.limits;
+  }
+
+  /**
+   * Enters a room, now and after every reconnect. One name is one `Room`, however often it is joined; joining a room
+   * that was refused tries again.
+   *
+   * @param {string} name
+   * @param {{position?: ?Position, history?: number}} [options]  Resume from `position`, which a page may carry;
+   *   `history` is how many entries a fresh start brings.
+   * @returns {Room}
+   */
+  join(name, { position = null, history = 50 } = {}) {
+    name = name.normalize("NFC");
+    if (!this.#rooms.has(name)) {
+      this.#rooms.set(name, new Room(this, name, { position, history, clock: this.#clock, random: this.#random }));
+    }
+    const room = this.#rooms.get(name);
+    this.connect();
+    room._open(this.state, this.why);
+    return room;
+  }
+
+  /** Opens the connection, also after a refusal. `join` does this by itself. */
+  connect() {
+    this.#window?.addEventListener?.("online", this.#online);
+    this.#connection.open();
+  }
+
+  /** Leaves every room and closes the socket for good. */
+  close() {
+    this.#window?.removeEventListener?.("online", this.#online);
+    for (const room of [...this.#rooms.values()]) room.leave();
+    this.#connection.close();
+  }
+
+  /** @internal A frame that needs no answer. */
+  _send(frame) {
+    this.#connection.send(frame);
+  }
+
+  /** @internal Whether so much is unsent that what may be dropped should be. */
+  get _clogged() {
+    return this.#connection.backlog > BACKLOG;
+  }
+
+  /** @internal `answer` gets the reply or error frame; null if the connection ended before one came. */
+  _ask(frame, answer) {
+    const ref = ++this.#ref;
+    this.#answers.set(ref, answer);
+    this.#connection.send({ ref, ...frame });
+    return ref;
+  }
+
+  /** @internal */
+  _forget(room) {
+    this.#rooms.delete(room.name);
+  }
+
+  #welcomed(frame) {
+    const before = this.user;
+    this.user = frame.user ?? null;
+    if (before && before.key !== this.user?.key) {
+      // A log-out or another session: what one person wrote must never go out under another's name.
+      for (const room of this.#rooms.values()) room._disown();
+    }
+    this.dispatchEvent(new CustomEvent("welcome", { detail: frame }));
+  }
+
+  #follow(state, why) {
+    if (state !== State.LIVE) this.#hangUp();
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, ...why } }));
+    for (const room of [...this.#rooms.values()]) room._follow(state, why);
+  }
+
+  #hangUp() {
+    const answers = [...this.#answers.values()];
+    this.#answers.clear();
+    for (const answer of answers) answer(null);
+  }
+
+  #route(frame) {
+    const answer = this.#answers.get(frame.ref);
+    if (answer) {
+      this.#answers.delete(frame.ref);
+      answer(frame);
+    } else if (this.#rooms.has(frame.room)) {
+      this.#rooms.get(frame.room)._receive(frame);
+    } else if (frame.type === "error") {
+      this.dispatchEvent(new CustomEvent("error", { detail: new Refusal(frame) }));
+    }
+  }
+}
+
+/**
+ * One room. Dispatches `state`, `joined`, `can`, `event`, `error`, and what matters most:
+ * `entries` ({entries}: what comes next, each once and in order) and
+ * `reset` ({entries, more, reason}: the newest page; the first one, or to be shown instead of all that was before).
+ */
+export class Room extends EventTarget {
+  state = State.CLOSED;
+  /** @type {Why} */
+  why = { code: "left", reason: REASONS.left };
+  /** @type {?Position} */
+  position;
+  /** @type {{publish?: boolean}} What the server lets us do here. */
+  can = {};
+  #rooms;
+  #history;
+  #clock;
+  #random;
+  #outbox = new Outbox();
+  #joining = null; // the ref of the join under way: answers to earlier ones are too late
+  #timer = null; // until then no join, or no publish, is sent: the server asked to wait
+
+  /** @internal Ask `Rooms.join` for one. */
+  constructor(rooms, name, { position, history, clock, random }) {
+    super();
+    this.name = name;
+    this.position = position;
+    this.#rooms = rooms;
+    this.#history = history;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /**
+   * Stored once, in the order of the calls, also if the connection is cut meanwhile or not there yet.
+   *
+   * @param {Object} body
+   * @param {{id?: string}} [options]  The same id counts once, so whoever keeps it may publish again.
+   * @returns {Promise<{offset: number}>}  Rejects with a `Refusal` where trying again would change nothing.
+   */
+  async publish(body, { id = newId() } = {}) {
+    if (this.#ended) throw new Refusal(this.why);
+    this.#measure(body, { type: "publish", room: this.name, id, body });
+    const answer = this.#outbox.add(id, body);
+    this.#flush();
+    return answer;
+  }
+
+  /** Not stored, and first to be dropped. Returns whether it was handed to the socket. */
+  sendEvent(event, body = {}) {
+    if (this.state !== State.LIVE || this.#rooms._clogged) return false;
+    const frame = { type: "event", room: this.name, event, body };
+    this.#measure(body, frame);
+    this.#rooms._send(frame);
+    return true;
+  }
+
+  /**
+   * Messages before an offset, oldest first; the newest ones without it.
+   *
+   * @param {?number} [before]
+   * @param {number} [limit]
+   * @returns {Promise<{entries: Entry[], more: boolean}>}  Rejects if there is no connection, or it ends meanwhile.
+   */
+  async history(before = null, limit = 50) {
+    if (this.state !== State.LIVE) throw new Refusal({ code: "offline", reason: REASONS.offline });
+    const frame = { type: "history", room: this.name, limit: Math.min(limit, this.#rooms.limits.history) };
+    if (before !== null) frame.before = before;
+    const answer = await new Promise((resolve) => this.#rooms._ask(frame, resolve));
+    if (answer?.type !== "history") throw new Refusal(answer ?? { code: "lost", reason: REASONS.lost });
+    return { entries: answer.entries, more: answer.more };
+  }
+
+  /** Quits the room. What still waits to be sent is rejected with the code `left`. */
+  leave() {
+    if (this.#rooms.state === State.LIVE && !this.#ended) this.#rooms._send({ type: "leave", room: this.name });
+    this.#rooms._forget(this);
+    this.#enter(State.CLOSED, { code: "left", reason: REASONS.left });
+  }
+
+  /** @internal */
+  _open(state, why) {
+    if (this.#ended) this.#begin(state, why);
+  }
+
+  /** @internal The connection is in another state now. */
+  _follow(state, why) {
+    if (!this.#ended) this.#begin(state, why);
+  }
+
+  /** @internal The connection now belongs to another person. */
+  _disown() {
+    this.#outbox.clear(new Refusal({ code: "person_changed", reason: REASONS.person_changed }));
+  }
+
+  /** @internal A frame for this room that answers nothing. Frames that we do not know are ignored, as the wire asks. */
+  _receive(frame) {
+    if (frame.type === "left" && frame.code) this.#expelled(frame);
+    else if (frame.type === "error") this.#dispatch("error", new Refusal(frame));
+    else if (frame.type === "can") this.#allow(frame.can);
+    // Before the answer to our join nothing moves: that answer begins exactly at our position.
+    else if (this.state !== State.LIVE) return;
+    else if (frame.type === "entries") this.#advance(frame);
+    else if (frame.type === "reset") this.#restart(frame);
+    else if (frame.type === "event") this.#dispatch("event", { event: frame.event, author: frame.author, body: frame.body });
+  }
+
+  get #ended() {
+    return this.state === State.REFUSED || this.state === State.CLOSED;
+  }
+
+  /** The one place where a room's state changes. */
+  #enter(state, why) {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = null;
+    if (state !== State.LIVE) this.#outbox.interrupt();
+    this.state = state;
+    this.why = why;
+    if (this.#ended) {
+      this.#joining = null;
+      this.#outbox.clear(new Refusal(why));
+    }
+    this.#dispatch("state", { state, ...why });
+  }
+
+  #begin(state, why) {
+    if (state === State.LIVE) this.#join();
+    else this.#enter(state, why);
+  }
+
+  #join(why = { code: "joining", reason: "" }) {
+    this.#enter(State.CONNECTING, why);
+    const frame = { type: "join", room: this.name, history: this.#history };
+    if (this.position) frame.position = this.position;
+    const ref = this.#rooms._ask(frame, (answer) => {
+      if (answer && ref === this.#joining) this.#answered(answer);
+    });
+    this.#joining = ref;
+  }
+
+  #answered(frame) {
+    if (frame.type === "joined") this.#joined(frame);
+    else if (RETRYABLE.has(frame.code)) this.#comeBack({ ...frame, reason: frame.message, after: frame.retry_after });
+    else if (frame.code === "bad_position" && this.position) this.#startOver(frame);
+    else this.#enter(State.REFUSED, { code: frame.code, reason: frame.message });
+  }
+
+  #joined(frame) {
+    const resumed = this.position && frame.recovered ? follow(this.position, frame) : null;
+    // A gap inside the very answer to our position: no position of ours can be resumed from.
+    if (resumed?.gap) return this.#startOver({ code: "gap", message: "The server could not fill a gap." });
+    if (resumed) this.position = { epoch: frame.position.epoch, offset: resumed.position.offset };
+    this.#enter(State.LIVE, { code: "live", reason: "" });
+    this.#allow(frame.can ?? this.can);
+    this.#dispatch("joined", frame);
+    if (!resumed) this.#restart(frame);
+    else if (resumed.fresh.length) this.#dispatch("entries", { entries: resumed.fresh });
+    this.#flush();
+  }
+
+  #advance(frame) {
+    const { position, fresh, gap } = follow(this.position, frame);
+    this.position = position;
+    if (fresh.length) this.#dispatch("entries", { entries: fresh });
+    if (gap) this.#join({ code: "gap", reason: "" });
+  }
+
+  #restart({ position, entries, more, reason = "" }) {
+    this.position = position;
+    this.#dispatch("reset", { position, entries, more, reason });
+  }
+
+  #startOver({ code, message }) {
+    this.position = null;
+    this.#join({ code, reason: message });
+  }
+
+  #expelled({ code, reason = REASONS.refused, rejoin = false, after }) {
+    if (rejoin) this.#comeBack({ code, reason, after });
+    else this.#enter(State.REFUSED, { code, reason });
+  }
+
+  #comeBack({ code, reason, after }) {
+    this.#enter(State.OFFLINE, { code, reason });
+    this.#pause(after, () => this.#join());
+  }
+
+  #allow(can) {
+    this.can = can;
+    this.#dispatch("can", can);
+  }
+
+  #flush() {
+    if (this.state !== State.LIVE || this.#timer !== null) return;
+    for (const item of this.#outbox.due()) {
+      const { id, body, attempt } = item;
+      const frame = { type: "publish", room: this.name, id, body };
+      this.#rooms._ask(frame, (answer) => answer && this.#published(item, attempt, answer));
+    }
+  }
+
+  #published(item, attempt, frame) {
+    if (frame.type === "ok") this.#outbox.accept(item, frame.offset);
+    else if (attempt !== item.attempt) return; // it was sent again since: the answer to that one counts
+    else if (RETRYABLE.has(frame.code)) return this.#retry(frame);
+    else this.#outbox.refuse(item, new Refusal(frame));
+    this.#flush();
+  }
+
+  /** The server now refuses all later publishes until this one comes again, so all of them go again, in order. */
+  #retry(frame) {
+    this.#outbox.interrupt();
+    this.#pause(frame.retry_after, () => this.#flush());
+  }
+
+  /** Never earlier than the server asks for, and spread, so that all whom it told so do not come at once. */
+  #pause(seconds = 1, action) {
+    const wait = seconds * (1 + this.#random() / 2);
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#timer = null;
+      action();
+    }, wait * 1000);
+  }
+
+  #measure(body, frame) {
+    const { body: bodyLimit, frame: frameLimit } = this.#rooms.limits;
+    const size = byteLength(JSON.stringify(body));
+    // Some bytes are left for the frame's ref, which is not known yet.
+    if (size <= bodyLimit && byteLength(JSON.stringify(frame)) + 32 <= frameLimit) return;
+    throw new Refusal({ code: "too_large", message: `${REASONS.too_large} It has ${size} bytes, allowed are ${bodyLimit}.` });
+  }
+
+  #dispatch(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** What one room's user has published and the server has not answered, oldest first. */
+class Outbox {
+  #items = new Map();
+
+  /** @returns {Promise<{offset: number}>} */
+  add(id, body) {
+    const known = this.#items.get(id);
+    if (known) return known.answer;
+    if (this.#items.size >= OUTBOX) throw new Refusal({ code: "outbox_full", reason: REASONS.outbox_full });
+    const item = { id, body, attempt: 0, sent: false };
+    item.answer = new Promise((resolve, reject) => Object.assign(item, { resolve, reject }));
+    this.#items.set(id, item);
+    return item.answer;
+  }
+
+  /** What to send now, which then counts as sent; at most WINDOW wait for an answer. */
+  due() {
+    const items = [...this.#items.values()].slice(0, WINDOW).filter((item) => !item.sent);
+    for (const item of items) item.sent = true;
+    return items;
+  }
+
+  /** Nothing counts as sent any more: the socket is gone, or the server wants all of it again. */
+  interrupt() {
+    for (const item of this.#items.values()) {
+      item.sent = false;
+      item.attempt += 1;
+    }
+  }
+
+  accept(item, offset) {
+    if (this.#remove(item)) item.resolve({ offset });
+  }
+
+  refuse(item, refusal) {
+    if (this.#remove(item)) item.reject(refusal);
+  }
+
+  clear(refusal) {
+    for (const item of [...this.#items.values()]) this.refuse(item, refusal);
+  }
+
+  /** False for an item that is gone, also where its id has been published anew. */
+  #remove(item) {
+    return this.#items.get(item.id) === item && this.#items.delete(item.id);
+  }
+}
+
+/** One socket at a time, and the next one when it is gone. Knows frames, but no rooms. */
+class Connection {
+  state = State.CLOSED;
+  /** @type {Why} */
+  why = { code: "closed", reason: REASONS.closed };
+  limits = LIMITS;
+  #url;
+  #WebSocket;
+  #clock;
+  #random;
+  #owner;
+  #socket = null;
+  #timer = null; // the one thing that will happen if nothing else does
+  #failures = 0;
+  #everLive = false;
+  #liveSince = null;
+  #farewell = null; // the server's `closing` frame
+  #ping = 25;
+  #pong = 10;
+  #pings = 0;
+  #outgoing = [];
+
+  constructor(url, { WebSocket, clock, random }, owner) {
+    this.#url = url;
+    this.#WebSocket = WebSocket;
+    this.#clock = clock;
+    this.#random = random;
+    this.#owner = owner;
+  }
+
+  get backlog() {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
+  open() {
+    if (this.state !== State.CLOSED && this.state !== State.REFUSED) return;
+    this.#failures = 0;
+    this.#connect();
+  }
+
+  close() {
+    this.#flush();
+    this.#detach();
+    this.#enter(State.CLOSED, { code: "closed", reason: REASONS.closed });
+  }
+
+  /** For the moment when the network is back: do not wait to try again, nor to find out that the socket is dead. */
+  hurry() {
+    if (this.state === State.LIVE) this.#probe();
+    else if (this.state !== State.CLOSED && this.state !== State.REFUSED) this.#connect();
+  }
+
+  /** What is sent in one go becomes one message. Whoever sends while there is no connection hears of its states. */
+  send(frame) {
+    if (this.#outgoing.push(frame) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush() {
+    const frames = this.#outgoing.splice(0);
+    if (this.state !== State.LIVE) return;
+    for (const message of pack(frames, this.limits)) this.#socket.send(message);
+  }
+
+  /** The one place where a connection's state changes. */
+  #enter(state, why) {
+    this.state = state;
+    this.why = why;
+    this.#owner.state(state, why);
+  }
+
+  #connect() {
+    this.#detach();
+    let socket;
+    try {
+      socket = new this.#WebSocket(this.#url, [PROTOCOL]);
+    } catch (error) {
+      return this.#lost({ code: "unreachable", reason: `${REASONS.unreachable} (${error.message})` });
+    }
+    this.#socket = socket;
+    const current = (handle) => (event) => socket === this.#socket && handle(event);
+    socket.onmessage = current(({ data }) => this.#receive(data));
+    socket.onclose = current((event) => this.#closed(event));
+    this.#after(HANDSHAKE_SECONDS, () => this.#lost(this.#failure("")));
+    if (this.#failures < PATIENCE) this.#enter(State.CONNECTING, { code: "connecting", reason: "" });
+  }
+
+  /** Closing may take as long as the network likes, so the socket is let go of first and closed beside. */
+  #detach() {
+    this.#clock.clearTimeout(this.#timer);
+    this.#outgoing = [];
+    this.#farewell = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #receive(data) {
+    let frames;
+    try {
+      frames = unpack(data);
+    } catch {
+      return this.#lost({ code: "bad_json", reason: REASONS.bad_json });
+    }
+    const socket = this.#socket;
+    if (this.state === State.LIVE) this.#listen();
+    for (const frame of frames) {
+      if (socket !== this.#socket) return; // a frame before this one ended the connection
+      this.#take(frame);
+    }
+  }
+
+  #take(frame) {
+    if (frame.type === "welcome") this.#welcomed(frame);
+    else if (frame.type === "ping") this.send({ type: "pong", n: frame.n });
+    else if (frame.type === "closing") this.#farewell = frame;
+    else if (frame.type !== "pong") this.#owner.frame(frame);
+  }
+
+  #welcomed(frame) {
+    if (frame.version !== VERSION) return this.#refuse({ code: "version", reason: REASONS.version });
+    this.limits = { ...LIMITS, ...frame.limits };
+    this.#ping = frame.ping ?? this.#ping;
+    this.#pong = frame.pong ?? this.#pong;
+    this.#everLive = true;
+    this.#liveSince = this.#clock.now();
+    this.#listen();
+    this.#owner.welcome(frame);
+    this.#enter(State.LIVE, { code: "live", reason: "" });
+  }
+
+  /** A living server is never silent for longer than this, because it pings. */
+  #listen() {
+    this.#after(this.#ping + this.#pong, () => this.#probe());
+  }
+
+  #probe() {
+    this.send({ type: "ping", n: ++this.#pings });
+    this.#after(this.#pong, () => this.#lost({ code: "silent", reason: REASONS.silent }));
+  }
+
+  #closed(event) {
+    const code = this.#farewell?.code ?? event.code;
+    const reason = this.#farewell?.reason || event.reason;
+    if (comesBack(code) && this.#farewell?.reconnect !== false) this.#lost(this.#failure(reason));
+    else this.#refuse({ code: String(code), reason: reason || REASONS.refused });
+  }
+
+  #failure(reason) {
+    if (this.#everLive) return { code: "lost", reason: reason || REASONS.lost };
+    return { code: "unreachable", reason: reason || REASONS.unreachable };
+  }
+
+  #lost(why) {
+    if (this.#lasted() >= STABLE_SECONDS) this.#failures = 0;
+    // A server that gives no time to come back at, or zero, is not to be stormed all the same.
+    const retryIn = this.#farewell?.after || backoff(this.#failures, this.#random);
+    this.#failures += 1;
+    this.#liveSince = null;
+    this.#detach();
+    this.#after(retryIn, () => this.#connect());
+    this.#enter(State.OFFLINE, { ...why, retryIn });
+  }
+
+  #lasted() {
+    return this.#liveSince === null ? 0 : (this.#clock.now() - this.#liveSince) / 1000;
+  }
+
+  #refuse(why) {
+    this.#detach();
+    this.#enter(State.REFUSED, why);
+  }
+
+  #after(seconds, action) {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = this.#clock.setTimeout(action, seconds * 1000);
+  }
+}
+
+/**
+ * Takes from a run of entries what comes next: those already seen are dropped, and nothing behind a gap is taken.
+ *
+ * @param {Position} position
+ * @param {{entries: Entry[], epoch?: string}} run
+ * @returns {{position: Position, fresh: Entry[], gap: boolean}}
+ */
+export function follow(position, { entries, epoch = position.epoch }) {
+  // An empty room has no epoch before its first entry names one. Any other change of epoch is another log.
+  if (epoch !== position.epoch && position.offset > 0) return { position, fresh: [], gap: true };
+  let { offset } = position;
+  const fresh = [];
+  for (const entry of entries) {
+    if (entry.offset <= offset) continue;
+    if (entry.offset > offset + 1) return { position: { epoch, offset }, fresh, gap: true };
+    fresh.push(entry);
+    offset = entry.offset;
+  }
+  return { position: { epoch, offset }, fresh, gap: false };
+}
+
+/**
+ * Frames as messages: one alone, or an array of as many as the server's limits allow.
+ *
+ * @param {Object[]} frames
+ * @param {Limits} limits
+ * @returns {string[]}
+ */
+export function pack(frames, limits) {
+  const batches = [];
+  let room = 0;
+  for (const text of frames.map((frame) => JSON.stringify(frame))) {
+    const size = byteLength(text) + 1; // and its comma, or the first one's bracket
+    if (size > room || batches.at(-1).length === limits.batch) {
+      batches.push([]);
+      room = limits.frame - 1;
+    }
+    batches.at(-1).push(text);
+    room -= size;
+  }
+  return batches.map((batch) => (batch.length === 1 ? batch[0] : `[${batch.join()}]`));
+}
+
+/** A message as its frames. Throws where it is not JSON; what is no frame is left out. */
+export function unpack(data) {
+  const frames = [JSON.parse(data)].flat();
+  return frames.filter((frame) => typeof frame?.type === "string");
+}
+
+/** Seconds before the next try, with full jitter: a crowd that was cut at once does not come back at once. */
+export function backoff(failures, random) {
+  return random() * Math.min(BACKOFF.cap, BACKOFF.base * 2 ** failures);
+}
+
+/** Whether a close with this code invites us to come back. */
+export function comesBack(code) {
+  return !(code >= 4500 && code <= 4999);
+}
+
+/** A UUID, also on plain http, where browsers keep `crypto.randomUUID` to themselves. */
+export function newId(crypto = globalThis.crypto) {
+  if (crypto?.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** Older browsers want `ws:` spelled out. */
+export function socketUrl(url, base = globalThis.location?.href) {
+  const absolute = new URL(url, base);
+  absolute.protocol = absolute.protocol.replace("http", "ws");
+  return absolute.href;
+}
+
+function byteLength(text) {
+  return new TextEncoder().encode(text).length;
+}
+
+/** @type {Clock} Looked up at each call: browsers refuse their timers without the window as `this`. */
+const systemClock = {
+  now: () => performance.now(),
+  setTimeout: (action, milliseconds) => setTimeout(action, milliseconds),
+  clearTimeout: (timer) => clearTimeout(timer),
+};
