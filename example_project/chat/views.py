@@ -1,0 +1,7 @@
+"""One page of the host's own, with a room in it."""
+
+from django.shortcuts import render
+
+
+def home(request):
+    return render(request, "chat/home.html")
