@@ -1,0 +1,84 @@
+"""A host project as the tests need it. SERVER_* steers server processes; tests/settings.py builds on it."""
+
+import os
+
+from databases import database
+
+LAYERS = {
+    "memory": "channels.layers.InMemoryChannelLayer",
+    "core": "channels_redis.core.RedisChannelLayer",
+    "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
+}
+
+
+def channel_layers(layer, redis_url):
+    """CHANNEL_LAYERS for `none` or one of LAYERS."""
+    if layer == "none":
+        return {}
+    config = {"hosts": [redis_url]} if layer in ("core", "pubsub") else {}
+    return {"default": {"BACKEND": LAYERS[layer], "CONFIG": config}}
+
+
+SECRET_KEY = "only-for-the-tests-of-django-rooms"
+DEBUG = os.environ.get("SERVER_DEBUG") == "1"
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
+ROOT_URLCONF = "host.urls"
+ASGI_APPLICATION = "host.asgi.application"
+USE_TZ = True
+LANGUAGE_CODE = "en"
+STATIC_URL = "/static/"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+INSTALLED_APPS = [
+    "channels",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_rooms",
+    "host",
+]
+
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "host.policy.strict_content",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": database(os.environ.get("SERVER_DATABASE_URL", "sqlite://:memory:"))}
+DATABASES["default"]["ATOMIC_REQUESTS"] = os.environ.get("SERVER_ATOMIC_REQUESTS") == "1"
+CHANNEL_LAYERS = channel_layers(os.environ.get("SERVER_LAYER", "memory"), os.environ.get("SERVER_REDIS_URL"))
+DJANGO_ROOMS = {"LOOK": float(os.environ["SERVER_LOOK"])} if "SERVER_LOOK" in os.environ else {}
+
+# A server process says everything on stderr, where tests/serving.py reads it. Django alone says nothing without DEBUG.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "daphne": {"level": "INFO"},  # Says on which port it listens.
+        "channels_redis": {"level": "CRITICAL"},  # Says with a traceback that Redis is gone, which tests see to.
+    },
+}

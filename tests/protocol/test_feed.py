@@ -1,0 +1,187 @@
+"""One room in one process: what it hears may be lost, doubled, late or out of order; what it delivers is not."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_rooms.protocol.feed import KEPT_RUNS, MAX_HELD, RUN_CHARACTERS, RUN_ENTRIES, Feed, Heard, fitting
+
+PLENTY = 1024 * 1024
+
+
+def texts(first, last):
+    """Entries as the feed sees them: texts, of which it knows no more than the length."""
+    return [f'{{"offset":{offset}}}' for offset in range(first, last + 1)]
+
+
+def offsets(run):
+    return [entry["offset"] for entry in json.loads(run.frame)["entries"]]
+
+
+@pytest.fixture
+def feed():
+    feed = Feed("lobby", max_characters=PLENTY)
+    feed.open("k3Zp", 3, texts(1, 3))
+    return feed
+
+
+def test_the_next_entry_is_delivered(feed):
+    assert feed.hear("k3Zp", 4, texts(4, 5), 5) is Heard.DELIVERED
+    assert feed.delivered == 5
+    assert offsets(feed.after(3)) == [4, 5]
+
+
+def test_what_was_seen_already_is_dropped(feed):
+    assert feed.hear("k3Zp", 2, texts(2, 3), 3) is Heard.NOTHING
+    assert feed.after(3) is None
+    assert feed.hear("k3Zp", 3, texts(3, 4), 4) is Heard.DELIVERED
+    assert offsets(feed.after(0)) == [1, 2, 3, 4]
+
+
+def test_what_comes_after_a_gap_is_held_back_until_the_gap_is_closed(feed):
+    assert feed.hear("k3Zp", 5, texts(5, 6), 6) is Heard.GAP
+    assert (feed.delivered, feed.behind) == (3, True)
+    assert feed.hear("k3Zp", 4, texts(4, 4), 4) is Heard.DELIVERED
+    assert (feed.delivered, feed.behind) == (6, False)
+    assert offsets(feed.after(3)) == [4, 5, 6]
+
+
+def test_a_head_alone_shows_the_gap(feed):
+    assert feed.hear("k3Zp", 7, [], 7) is Heard.GAP
+    assert feed.behind
+
+
+def test_no_more_than_a_bound_is_held_back(feed):
+    feed.hear("k3Zp", 5, texts(5, 5 + MAX_HELD * 2), 5 + MAX_HELD * 2)
+    assert feed.hear("k3Zp", 4, texts(4, 4), 4) is Heard.GAP
+    assert feed.delivered == 4 + MAX_HELD
+
+
+def test_another_epoch_is_a_reset_and_delivers_nothing(feed):
+    assert feed.hear("other", 4, texts(4, 4), 4) is Heard.RESET
+    assert feed.delivered == 3
+
+
+def test_a_room_without_a_log_takes_the_epoch_of_its_first_entry():
+    feed = Feed("lobby", max_characters=PLENTY)
+    feed.open("", 0, [])
+    assert feed.hear("k3Zp", 1, texts(1, 1), 1) is Heard.DELIVERED
+    assert json.loads(feed.after(0).frame)["epoch"] == "k3Zp"
+
+
+def test_the_epoch_goes_with_the_first_entry_alone(feed):
+    assert json.loads(feed.after(0).frame)["epoch"] == "k3Zp"
+    assert "epoch" not in json.loads(feed.after(1).frame)
+
+
+def test_all_who_are_at_one_offset_are_sent_the_same_string(feed):
+    assert feed.after(1).frame is feed.after(1).frame
+
+
+def test_a_kept_frame_is_forgotten_when_there_is_more_to_tell(feed):
+    feed.after(1)
+    feed.hear("k3Zp", 4, texts(4, 4), 4)
+    assert offsets(feed.after(1)) == [2, 3, 4]
+
+
+def test_no_more_than_a_bound_of_frames_is_kept():
+    feed = Feed("lobby", max_characters=PLENTY)
+    feed.open("k3Zp", 100, texts(1, 100))
+    for offset in range(100):
+        feed.after(offset)
+    assert len(feed._runs) == KEPT_RUNS
+
+
+def test_who_is_up_to_date_or_ahead_is_told_nothing(feed):
+    assert feed.after(3) is None
+    assert feed.after(4) is None
+
+
+def test_who_is_behind_the_tail_has_to_read_the_log():
+    feed = Feed("lobby", max_characters=PLENTY)
+    feed.open("k3Zp", 10, texts(8, 10))
+    assert feed.tail_start == 7
+    assert feed.after(6) is None
+    assert offsets(feed.after(7)) == [8, 9, 10]
+
+
+def test_the_tail_is_bounded_by_its_characters():
+    feed = Feed("lobby", max_characters=40)
+    feed.open("k3Zp", 0, [])
+    feed.hear("k3Zp", 1, texts(1, 100), 100)
+    assert feed.characters <= 40
+    assert feed.delivered == 100
+    assert offsets(feed.after(feed.tail_start))[-1] == 100
+    assert feed.after(feed.tail_start - 1) is None
+
+
+def test_a_tail_that_is_trimmed_lets_go_of_the_oldest(feed):
+    feed.trim(0)
+    assert (feed.tail_start, feed.characters) == (3, 0)
+
+
+def test_a_frame_takes_no_more_entries_than_its_bound():
+    feed = Feed("lobby", max_characters=PLENTY)
+    feed.open("k3Zp", 2 * RUN_ENTRIES, texts(1, 2 * RUN_ENTRIES))
+    run = feed.after(0)
+    assert (len(offsets(run)), run.last) == (RUN_ENTRIES, RUN_ENTRIES)
+    assert offsets(feed.after(run.last))[0] == run.last + 1
+
+
+def test_a_frame_takes_no_more_characters_than_its_bound_beyond_its_first_entry():
+    assert fitting(["x" * 2 * RUN_CHARACTERS, "y"], RUN_CHARACTERS) == ["x" * 2 * RUN_CHARACTERS]
+    assert fitting(["x" * 6, "y" * 6, "z"], 10) == ["x" * 6]
+    assert fitting(["x" * 5, "y" * 5, "z"], 10) == ["x" * 5, "y" * 5]
+    assert fitting([], 10) == []
+
+
+@st.composite
+def doorbells(draw):
+    """A log of n entries, committed in batches, whose doorbells are lost, doubled, emptied and shuffled."""
+    bells, first = [], 1
+    for size in draw(st.lists(st.integers(1, 5), max_size=12)):
+        bells.append((first, size))
+        first += size
+    rung = draw(st.lists(st.tuples(st.sampled_from(bells), st.booleans()), max_size=30)) if bells else []
+    return first - 1, draw(st.permutations(rung)), draw(st.lists(st.integers(0, 30), max_size=5))
+
+
+@settings(deadline=None)
+@given(doorbells(), st.integers(0, 200))
+def test_doorbells_lost_doubled_and_reordered_end_in_every_entry_once_and_in_order(heard, characters):
+    n, rung, healed_after = heard
+    feed = Feed("lobby", max_characters=characters)
+    feed.open("", 0, [])
+    got, place = [], 0
+
+    def follow():
+        """A connection: from the tail where it reaches back so far, else from the log."""
+        nonlocal place
+        while place < feed.delivered:
+            run = feed.after(place)
+            got.extend(offsets(run) if run else range(place + 1, feed.delivered + 1))
+            place = run.last if run else feed.delivered
+
+    def heal(head):
+        """One read of the log, in pieces of at most four entries."""
+        feed.hear("k3Zp", head + 1, [], head)
+        while feed.behind:
+            first = feed.delivered + 1
+            feed.hear("k3Zp", first, texts(first, min(head, first + 3)), head)
+            follow()
+
+    for index, ((first, size), with_entries) in enumerate(rung):
+        before = feed.delivered
+        outcome = feed.hear("k3Zp", first, texts(first, first + size - 1) if with_entries else [], first + size - 1)
+        assert outcome is not Heard.RESET
+        assert (outcome is Heard.GAP) == feed.behind
+        assert outcome is not Heard.DELIVERED or feed.delivered > before
+        follow()
+        if index in healed_after:
+            heal(feed.head)
+    if n:
+        heal(n)  # The look: sooner or later every room's head is read.
+    follow()
+    assert got == list(range(1, n + 1))

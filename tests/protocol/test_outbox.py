@@ -1,0 +1,45 @@
+"""What waits on one connection: in order and within a bound."""
+
+import pytest
+
+from django_rooms.protocol.outbox import Outbox, Overflow
+
+
+def test_frames_leave_in_the_order_in_which_they_came():
+    outbox = Outbox(100)
+    for frame in ("a", "b", "c"):
+        outbox.put(frame)
+    assert [outbox.take() for _ in range(4)] == ["a", "b", "c", None]
+
+
+def test_a_reply_too_many_is_an_overflow_and_is_not_queued():
+    outbox = Outbox(10)
+    outbox.put("x" * 8)
+    with pytest.raises(Overflow):
+        outbox.put("yyy")
+    assert (outbox.take(), outbox.take()) == ("x" * 8, None)
+
+
+def test_one_reply_is_taken_however_large_it_is():
+    outbox = Outbox(10)
+    outbox.put("x" * 1000)
+    assert outbox.take() == "x" * 1000
+
+
+def test_an_event_is_dropped_while_half_of_the_room_is_taken():
+    outbox = Outbox(10)
+    outbox.put("x" * 6)
+    assert outbox.crowded
+    assert not outbox.offer("event")
+    outbox.take()
+    assert outbox.offer("event")
+    assert outbox.take() == "event"
+
+
+def test_what_was_taken_counts_no_more():
+    outbox = Outbox(10)
+    for _ in range(1000):
+        outbox.put("x" * 10)
+        outbox.take()
+    assert outbox.characters == 0
+    assert not outbox.crowded

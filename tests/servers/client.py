@@ -1,0 +1,184 @@
+"""A small client of the wire, and a strict one: it fails when an entry comes twice, too early or not at all."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+
+PATIENCE = 15.0
+
+
+@asynccontextmanager
+async def connected(url, **options):
+    """A :class:`Client` on the WebSocket at ``url`` ("http://…/ws/rooms/"), welcomed."""
+    # Light cells collect these files and have no such package.
+    from websockets.asyncio.client import connect
+
+    options = {"origin": url.partition("/ws/")[0], "max_size": None, "proxy": None, "compression": None, **options}
+    async with connect(url.replace("http", "ws", 1), **options) as socket:
+        client = Client(socket)
+        reading = asyncio.create_task(client.read())
+        try:
+            yield client
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+
+class Lost(AssertionError):
+    """The socket was closed before what was waited for came."""
+
+
+class Client:
+    def __init__(self, socket):
+        self.socket = socket
+        self.frames = []
+        self.rooms = {}
+        self.closed = None
+        self._more = asyncio.Condition()
+        self._taken = set()
+        self._ref = 0
+
+    async def read(self):
+        """Take in what comes, until the socket is closed; then ``closed`` holds the code."""
+        from websockets.exceptions import ConnectionClosed
+
+        with suppress(ConnectionClosed):
+            while True:
+                frame = json.loads(await self.socket.recv(), parse_constant=self._no_json)
+                async with self._more:
+                    self._note(frame)
+                    self._more.notify_all()
+        async with self._more:
+            self.closed = self.socket.close_code
+            self._more.notify_all()
+
+    # What is sent.
+
+    async def send(self, *frames):
+        await self.raw(json.dumps(frames[0] if len(frames) == 1 else frames, ensure_ascii=False))
+
+    async def raw(self, message):
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            await self.socket.send(message)
+        except ConnectionClosed as closed:
+            raise Lost(str(closed)) from None
+
+    async def ask(self, type, **fields):
+        """Send a frame with a ``ref`` of its own and return the answer, whatever it is."""
+        self._ref += 1
+        await self.send({"type": type, "ref": self._ref, **fields})
+        return await self.frame(ref=self._ref)
+
+    async def join(self, room, position=None, **fields):
+        joined = await self.ask("join", room=room, position=position and position.as_dict(), **fields)
+        assert joined["type"] == "joined", joined
+        return joined
+
+    async def publish(self, room, text, id=None):
+        """Returns the offset at which it was stored."""
+        answer = await self.ask("publish", room=room, id=id or f"id {text}", body={"text": text})
+        assert answer["type"] == "ok", answer
+        return answer["offset"]
+
+    # What came.
+
+    async def frame(self, type=None, **fields):
+        """The next frame that looks like this and was not asked for before."""
+        wanted = {"type": type, **fields} if type else fields
+
+        def find():
+            for index, frame in enumerate(self.frames):
+                if index not in self._taken and wanted.items() <= frame.items():
+                    self._taken.add(index)
+                    return frame
+            return None
+
+        return await self._until(find, f"a frame with {wanted}")
+
+    async def texts(self, room, *, last=None, count=None):
+        """What was said in ``room``, in order, once ``last`` is the newest of it or there are ``count``."""
+
+        def enough():
+            found = self.said(room)
+            return found if (found[-1:] == [last] if count is None else len(found) >= count) else None
+
+        return await self._until(enough, f"{last or count!r} in {room}")
+
+    async def close_code(self):
+        return await self._until(lambda: self.closed, "a close")
+
+    async def catch_up_with(self, other, room, patience):
+        """Wait until both know the same of ``room``; say whether that came in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self.position(room).offset != other.position(room).offset:
+                    behind = min(self, other, key=lambda client: client.position(room).offset)
+                    async with behind._more:
+                        await behind._more.wait()
+        return self.position(room).offset == other.position(room).offset
+
+    def said(self, room):
+        return [entry["body"]["text"] for entry in self.rooms[room].entries] if room in self.rooms else []
+
+    def position(self, room):
+        return self.rooms[room]
+
+    def _note(self, frame):
+        self.frames.append(frame)
+        match frame["type"]:
+            case "joined" | "reset":
+                self._start(frame)
+            case "entries":
+                room = self.rooms[frame["room"]]
+                room.epoch = frame.get("epoch", room.epoch)
+                room.add(frame["entries"])
+
+    def _start(self, frame):
+        position = frame["position"]
+        old = self.rooms.get(frame["room"])
+        if old is not None and frame.get("recovered"):
+            old.add(frame["entries"])
+            assert old.as_dict() == position
+        else:
+            self.rooms[frame["room"]] = Log(position, frame["entries"])
+
+    def resume(self, other, room):
+        """Know what ``other`` knew, as a page does that lost its socket and opens a new one."""
+        self.rooms[room] = other.rooms[room]
+
+    async def _until(self, find, what):
+        async with self._more:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    while (found := find()) is None and self.closed is None:
+                        await self._more.wait()
+                    if found is not None:
+                        return found
+        error = AssertionError if self.closed is None else Lost
+        raise error(f"There never came {what}; the close code is {self.closed}; the frames are {self.frames}")
+
+    @staticmethod
+    def _no_json(name):
+        raise AssertionError(f"The server sent {name}, at which every browser's JSON.parse throws.")
+
+
+class Log:
+    """What a client knows of a room: a run of entries that goes on without a gap."""
+
+    def __init__(self, position, entries):
+        self.epoch = position["epoch"]
+        self.offset = position["offset"]
+        self.entries = list(entries)
+        assert not entries or entries[-1]["offset"] == self.offset
+
+    def add(self, entries):
+        for entry in entries:
+            assert entry["offset"] == self.offset + 1, f"{entry} came after the offset {self.offset}"
+            self.offset += 1
+            self.entries.append(entry)
+
+    def as_dict(self):
+        return {"epoch": self.epoch, "offset": self.offset}

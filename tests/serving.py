@@ -1,0 +1,221 @@
+"""Server processes of the host project: each on a port of its own, watched, and ended by its own id.
+
+For the tests in servers/ and browser/, which import it; nothing here runs in pytest's own event loop.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import django_rooms
+
+TESTS = Path(__file__).resolve().parent
+PATIENCE = 20.0
+
+COMMANDS = {
+    "uvicorn": ["uvicorn", "--lifespan=off", "--timeout-graceful-shutdown=2", "--host=127.0.0.1", "--port={port}"],
+    "daphne": ["daphne", "--bind=127.0.0.1", "--port={port}", "--verbosity=0"],
+}
+LISTENS = re.compile(r"(?:running on http://|Listening on TCP address )127\.0\.0\.1:(\d+)")
+
+# What a server writes when something came up that nobody had thought of.
+UNHANDLED = re.compile(
+    r"Traceback \(most recent|^ERROR|^CRITICAL|Exception (?:in|ignored)|Unhandled|never (?:retrieved|awaited)", re.M
+)
+
+
+def environment(database, layer="memory", redis=None, **others):
+    """The variables by which host/settings.py is steered; ``others`` are SERVER_* too, such as ``look=60``."""
+    given = {"database_url": database, "layer": layer, "redis_url": redis, **others}
+    variables = {f"SERVER_{key.upper()}": str(value) for key, value in given.items() if value is not None}
+    package = Path(django_rooms.__file__).resolve().parent.parent
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("SERVER_", "DJANGO_"))},
+        **variables,
+        "DJANGO_SETTINGS_MODULE": "host.settings",
+        # The very package that pytest imported: the installed wheel, or a checkout.
+        "PYTHONPATH": os.pathsep.join([str(TESTS), str(package)]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def manage(variables, *arguments):
+    """A management command of the host, in a process of its own; returns what it printed."""
+    command = [sys.executable, "-m", "django", *arguments]
+    done = subprocess.run(command, env=variables, cwd=TESTS, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def until(condition, what, patience=PATIENCE):
+    """Other processes send no event that could be awaited: ask again until ``condition`` gives something true."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"After {patience:g} s: {what}")
+
+
+class Process:
+    """A program whose output is kept."""
+
+    def __init__(self, command, **options):
+        self.output = ""
+        self._more = threading.Condition()
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **options
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self._more:
+                self.output += line
+                self._more.notify_all()
+        with self._more:
+            self._more.notify_all()
+
+    def wait_for(self, pattern, start=0):
+        """The first match of ``pattern`` in the output from ``start`` on, which may be still to come."""
+        search = re.compile(pattern).search
+        with self._more:
+            self._more.wait_for(lambda: search(self.output, start) or not self._reader.is_alive(), PATIENCE)
+            found = search(self.output, start)
+        assert found, f"The process never wrote {pattern!r}, but:\n{self.output}"
+        return found
+
+    def end(self, number):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(number)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+
+
+class Server:
+    """The host project under ``program``. ``with`` it, and it is up; at the end it must have nothing to regret."""
+
+    def __init__(self, program, variables, port=0):
+        self.program, self.variables, self.port = program, variables, port
+        self.earlier = ""
+        self._checked = 0
+        self._process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *error):
+        try:
+            if kind is None:
+                self.check()
+        finally:
+            # Not SIGTERM, which uvicorn passes on to itself: coverage would not be written.
+            self._end(signal.SIGINT)
+
+    @property
+    def output(self):
+        return self.earlier + (self._process.output if self._process else "")
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Serve, on the same port as before if there was one."""
+        arguments = [argument.format(port=self.port) for argument in COMMANDS[self.program]]
+        command = [sys.executable, "-m", *arguments, "host.asgi:application"]
+        self._process = Process(command, env=self.variables, cwd=TESTS)
+        try:
+            self.port = int(self._process.wait_for(LISTENS)[1])
+        except BaseException:
+            self._end(signal.SIGKILL)
+            raise
+
+    def kill(self):
+        """As the machine's out-of-memory killer does it."""
+        self._end(signal.SIGKILL)
+
+    def wait_for(self, pattern):
+        return self._process.wait_for(pattern)
+
+    def check(self):
+        """Fail if something unhandled was logged since the last check."""
+        output, start = self.output, self._checked
+        self._checked = len(output)
+        assert not UNHANDLED.search(output, start), output[start:]
+
+    def _end(self, number):
+        if self._process is not None:
+            self._process.end(number)
+            self.earlier += self._process.output
+            self._process = None
+
+
+class Redis:
+    """A Redis of the test's own, to be stopped and started again. It keeps nothing on disk."""
+
+    def __init__(self, program, folder):
+        self._path = Path(folder) / "redis.sock"
+        self._command = [program, "--port", "0", "--unixsocket", self._path, "--dir", folder, "--save", ""]
+        self.url = f"unix://{self._path}"
+        self.start()
+
+    def start(self):
+        self._process = Process(self._command)
+        self._process.wait_for("ready to accept connections")
+
+    def pause(self):
+        """From here on it takes commands and answers none."""
+        self._process.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self._process.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        self._process.end(signal.SIGKILL)
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+
+@contextmanager
+def own_redis(program):
+    # Not pytest's own folders, whose paths are too long for a socket.
+    with tempfile.TemporaryDirectory(prefix="rooms-") as folder:
+        redis = Redis(program, folder)
+        try:
+            yield redis
+        finally:
+            redis.kill()
+
+
+@contextmanager
+def migrated_sqlite():
+    """The path of a database file that is migrated and empty, to be copied for each test."""
+    with tempfile.TemporaryDirectory(prefix="rooms-") as folder:
+        path = Path(folder) / "empty.sqlite3"
+        manage(environment(f"sqlite:///{path}"), "migrate", "--verbosity=0")
+        yield path
+
+
+def copy_of(path, folder):
+    """The URL of a database of the test's own."""
+    shutil.copy(path, folder / "rooms.sqlite3")
+    return f"sqlite:///{folder / 'rooms.sqlite3'}"

@@ -1,0 +1,502 @@
+"""The log: offsets without holes, one for each thing said, on every database."""
+
+import json
+import threading
+from contextlib import contextmanager
+from datetime import UTC
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import TestCase, override_settings
+from django.test.utils import CaptureQueriesContext
+
+from django_rooms import get_room, log, writer
+from django_rooms.log import Append, Extract, Held, Number
+from django_rooms.models import Entry, Pending, RoomLog
+from django_rooms.names import room_key
+from django_rooms.protocol.entries import Author, Position
+
+real = pytest.mark.django_db(transaction=True)
+rolled_back = pytest.mark.django_db
+
+with_row_locks = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite locks the whole database: an open write stops every publish."
+)
+
+numbers = iter(range(1, 1_000_000))
+
+
+def said(room="lobby", sender="u:1", id=None, text="{}"):
+    return Append(room, sender, id or f"id-{next(numbers)}", text)
+
+
+def store(*items):
+    return log.append(items)
+
+
+def offsets(room="lobby"):
+    return list(Entry.objects.filter(room=room_key(room)).order_by("offset").values_list("offset", flat=True))
+
+
+def assert_whole(room="lobby"):
+    """Head − floor is the number of rows, and they are without a hole."""
+    row = RoomLog.objects.get(key=room_key(room))
+    assert offsets(room) == list(range(row.floor + 1, row.last_offset + 1))
+
+
+@contextmanager
+def in_another_transaction(work):
+    """``work`` was done in another thread's transaction, which ends with the block."""
+    done, end, errors = threading.Event(), threading.Event(), []
+
+    def run():
+        try:
+            with transaction.atomic():
+                work()
+                done.set()
+                end.wait(30)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+            # SQLite's own close() keeps a database in memory open.
+            BaseDatabaseWrapper.close(connections["default"])
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    done.wait(30)
+    try:
+        assert not errors, errors
+        yield
+    finally:
+        end.set()
+        thread.join(30)
+    assert not errors, errors
+
+
+def in_another_thread(work):
+    with in_another_transaction(work):
+        pass
+
+
+@pytest.fixture
+def news(monkeypatch):
+    heard = []
+    monkeypatch.setattr(log, "listeners", [heard.extend])
+    return heard
+
+
+@rolled_back
+class TestAppend:
+    def test_offsets_begin_at_one_and_have_no_holes(self):
+        for size in (1, 3, 2):
+            store(*[said() for _ in range(size)])
+        assert offsets() == [1, 2, 3, 4, 5, 6]
+        assert_whole()
+
+    def test_a_batch_is_stored_in_its_order(self):
+        entries = store(said(text='{"n":1}'), said(text='{"n":2}'), said(text='{"n":3}'))
+        assert [(entry.offset, entry.body["n"]) for entry in entries] == [(1, 1), (2, 2), (3, 3)]
+        assert log.page("lobby", 10).entries == entries
+
+    def test_each_room_counts_for_itself(self):
+        entries = store(said("a"), said("b"), said("a"), said("c"), said("b"))
+        assert [entry.offset for entry in entries] == [1, 1, 2, 1, 2]
+        assert RoomLog.objects.count() == 3
+        assert len(set(RoomLog.objects.values_list("epoch", flat=True))) == 3
+
+    def test_a_repeat_in_the_same_batch_is_the_first_one(self):
+        first, other, again = store(said(id="a", text='{"n":1}'), said(id="b"), said(id="a", text='{"n":2}'))
+        assert again == first
+        assert other.offset == 2
+        assert_whole()
+
+    def test_a_repeat_in_a_later_batch_is_the_first_one_and_leaves_no_hole(self):
+        (first,) = store(said(id="a", text='{"n":1}'))
+        before, again, after = store(said(), said(id="a"), said())
+        assert (before.offset, after.offset) == (2, 3)
+        assert again == first
+        assert_whole()
+
+    def test_a_batch_of_repeats_alone_moves_nothing(self, news):
+        store(said(id="a"), said(id="b"))
+        row = RoomLog.objects.values().get()
+        news.clear()
+        assert [entry.offset for entry in store(said(id="b"), said(id="a"))] == [2, 1]
+        assert (RoomLog.objects.values().get(), news) == (row, [])
+
+    def test_an_id_counts_for_its_sender_alone(self):
+        entries = store(said(sender="u:1", id="a"), said(sender="u:2", id="a"), said(sender="s:", id="a"))
+        assert [entry.offset for entry in entries] == [1, 2, 3]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [("Lobby", "lobby"), ("löbby", "lobby"), ("lobby ", "lobby"), ("ﬀ", "ff"), ("😀", "😁"), ("ß", "ss"), ("İ", "i")],
+        ids=ascii,
+    )
+    def test_twins_of_names_and_of_ids_stay_apart(self, one, other):
+        store(said(one), said(other), said(other))
+        assert (offsets(one), offsets(other)) == ([1], [1, 2])
+        assert log.heads([one, other]).keys() == {one, other}
+        ids = store(said("ids", id=one), said("ids", id=other), said("ids", id=one))
+        assert [entry.offset for entry in ids] == [1, 2, 1]
+        assert [entry.id for entry in log.page("ids", 10).entries] == [one, other]
+
+    def test_what_was_said_is_kept_to_the_byte(self):
+        text = '{"text":"Grüße 👋🏽 \u2028  ","n":1.0,"z":0,"a":1}'
+        author = Author("g1", "Zoë 😀")
+        (stored,) = store(Append("lobby", "g:1", "a😀", text, author))
+        (read,) = log.page("lobby", 1).entries
+        assert read == stored
+        assert read.text == stored.text
+        assert text in read.text
+
+    def test_times_are_kept_to_the_millisecond_in_which_they_are_told(self):
+        (stored,) = store(said())
+        assert stored.at.microsecond % 1000 == 0
+        assert log.page("lobby", 1).entries[0].at == stored.at
+        assert RoomLog.objects.get().last_at == stored.at
+
+    def test_a_batch_costs_as_many_statements_for_many_rooms_as_for_one(self):
+        def statements(*rooms):
+            items = [said(room) for room in rooms]
+            with CaptureQueriesContext(connection) as queries:
+                store(*items)
+            return len(queries)
+
+        rooms = [f"r{n}" for n in range(40)]
+        made = statements("one")
+        assert statements(*rooms) == made
+        again = statements("one")
+        assert statements(*rooms) == again < made
+
+    def test_listeners_are_told_what_was_added(self, news):
+        entries = store(said("a"), said("b"), said("a"))
+        assert {item.room: item.entries for item in news} == {"a": [entries[0], entries[2]], "b": [entries[1]]}
+        assert {item.room: item.epoch for item in news} == dict(RoomLog.objects.values_list("name", "epoch"))
+        assert sorted(item.head for item in news) == [1, 2]
+
+    def test_a_listener_that_fails_fails_neither_the_publisher_nor_the_others(self, monkeypatch, caplog):
+        heard = []
+        monkeypatch.setattr(log, "listeners", [lambda news: 1 / 0, heard.extend])
+        (entry,) = store(said())
+        assert entry.offset == 1
+        assert len(heard) == 1
+        assert "ZeroDivisionError" in caplog.text
+
+    def test_a_batch_of_500_is_stored(self):
+        assert [entry.offset for entry in store(*[said() for _ in range(500)])] == list(range(1, 501))
+        assert len(store(*[said(f"r{n}") for n in range(500)])) == 500
+        assert RoomLog.objects.count() == 501
+
+    def test_an_empty_batch_is_nothing(self):
+        assert store() == []
+
+
+@rolled_back
+class TestReading:
+    def test_a_page_has_the_newest_messages_oldest_first(self):
+        entries = store(*[said() for _ in range(5)])
+        page = log.page("lobby", 3)
+        assert (page.entries, page.position.offset, page.more) == (entries[2:], 5, True)
+        assert page.position.epoch == RoomLog.objects.get().epoch
+
+    def test_a_page_says_whether_there_are_older_ones(self):
+        entries = store(*[said() for _ in range(5)])
+        assert not log.page("lobby", 5).more
+        assert log.page("lobby", 5, before=5).entries == entries[:4]
+        assert not log.page("lobby", 4, before=5).more
+        assert log.page("lobby", 3, before=5).more
+        assert log.page("lobby", 3, before=1).entries == []
+        assert log.page("lobby", 3, before=2**53 - 1).entries == entries[2:]
+
+    def test_a_page_of_no_messages_has_the_position_all_the_same(self):
+        store(*[said() for _ in range(5)])
+        page = log.page("lobby", 0)
+        assert (page.entries, page.position.offset, page.more) == ([], 5, True)
+
+    def test_a_room_without_a_log_is_at_its_beginning(self):
+        assert log.page("lobby", 10) == log.Page(Position("", 0), [], False)
+        assert log.after("lobby", 0) == Extract("", 0, 0, [])
+        assert log.newest("lobby", 10) == Extract("", 0, 0, [])
+        assert log.heads(["lobby"]) == {}
+        assert not RoomLog.objects.exists()
+
+    def test_a_page_goes_on_where_its_entries_end_also_while_others_publish(self, monkeypatch):
+        """An entry that is committed between the statements is either on the page or after its position."""
+        store(said())
+        read_log = log._log
+
+        def read_log_then_publish(name):
+            row = read_log(name)
+            monkeypatch.setattr(log, "_log", read_log)
+            store(said())
+            return row
+
+        monkeypatch.setattr(log, "_log", read_log_then_publish)
+        page = log.page("lobby", 10)
+        assert page.position.offset == page.entries[-1].offset == 2
+
+    def test_an_empty_page_misses_nothing_that_comes_while_it_is_read(self, monkeypatch):
+        monkeypatch.setattr(log, "_log", lambda name: store(said()) and None)
+        page = log.page("lobby", 10)
+        assert (page.position, page.entries) == (("", 0), [])
+
+    def test_what_comes_after_an_offset_is_contiguous(self):
+        entries = store(*[said() for _ in range(5)])
+        extract = log.after("lobby", 2)
+        assert (extract.entries, extract.floor, extract.head) == (entries[2:], 0, 5)
+        assert log.after("lobby", 5).entries == []
+        assert log.after("lobby", 9).entries == []
+        assert log.after("lobby", 0, limit=2).entries == entries[:2]
+        assert log.newest("lobby", 2).entries == entries[3:]
+
+    def test_a_row_that_the_host_deleted_is_gone_and_passed(self):
+        store(*[said() for _ in range(4)])
+        Entry.objects.filter(offset__in=[2, 4]).delete()
+        assert [(e.offset, e.kind) for e in log.after("lobby", 0).entries] == [
+            (1, "message"),
+            (2, "gone"),
+            (3, "message"),
+            (4, "gone"),
+        ]
+        assert [entry.offset for entry in log.page("lobby", 10).entries] == [1, 3]
+        assert store(said())[0].offset == 5
+
+    def test_a_page_whose_last_row_is_gone_goes_on_after_the_last_that_it_read(self):
+        store(*[said() for _ in range(3)])
+        Entry.objects.filter(offset=3).delete()
+        page = log.page("lobby", 10)
+        assert log.after("lobby", page.position.offset).recovers(page.position)
+
+    def test_a_pruned_log_begins_after_its_floor(self):
+        store(*[said() for _ in range(5)])
+        Entry.objects.filter(offset__lte=3).delete()
+        RoomLog.objects.update(floor=3)
+        assert [entry.offset for entry in log.after("lobby", 0).entries] == [4, 5]
+        assert [entry.offset for entry in log.page("lobby", 10).entries] == [4, 5]
+
+    def test_a_log_that_was_pruned_to_its_end_has_its_position_still(self):
+        store(*[said() for _ in range(5)])
+        Entry.objects.all().delete()
+        RoomLog.objects.update(floor=5)
+        page = log.page("lobby", 10)
+        assert (page.position.offset, page.entries) == (5, [])
+        assert log.after("lobby", 5).recovers(page.position)
+
+    @pytest.mark.parametrize(
+        ("position", "recovers"),
+        [
+            (Position("e", 3), True),
+            (Position("e", 5), True),
+            (Position("e", 9), True),
+            (Position("e", 2), False),
+            (Position("e", 10), False),
+            (Position("f", 5), False),
+            (Position("", 5), False),
+            (Position("", 0), False),
+        ],
+    )
+    def test_a_position_recovers_within_the_log_and_its_epoch(self, position, recovers):
+        assert Extract("e", 3, 9, []).recovers(position) is recovers
+
+    def test_the_beginning_recovers_in_every_epoch_while_nothing_was_pruned(self):
+        assert Extract("e", 0, 9, []).recovers(Position("", 0))
+        assert Extract("", 0, 0, []).recovers(Position("", 0))
+        assert not Extract("", 0, 0, []).recovers(Position("e", 1))
+
+    def test_heads_are_read_together(self):
+        store(said("a"), said("b"), said("b"))
+        with CaptureQueriesContext(connection) as queries:
+            heads = log.heads(["a", "b", "nothing"])
+        assert {name: position.offset for name, position in heads.items()} == {"a": 1, "b": 2}
+        assert len(queries) == 2
+
+    def test_large_entries_make_short_pages_and_extracts(self):
+        text = json.dumps({"t": "x" * 30_000})
+        entries = store(*[said(text=text) for _ in range(20)])
+        page = log.page("lobby", 20)
+        assert 1 < len(page.entries) < 20
+        assert (page.more, page.position.offset, page.entries[-1]) == (True, 20, entries[-1])
+        extract = log.after("lobby", 0)
+        assert extract.entries == entries[: len(extract.entries)]
+        assert sum(len(entry.text) for entry in extract.entries) <= log.PAGE_CHARACTERS
+        assert extract.head == 20
+
+    def test_a_project_without_time_zones_has_a_log_too(self):
+        with override_settings(USE_TZ=False):
+            (stored,) = store(said())
+            assert stored.at.tzinfo is not None
+            assert log.page("lobby", 1).entries[0].text == stored.text
+            assert stored.at.astimezone(UTC)
+
+
+@real
+class TestHostTransactions:
+    def test_what_was_published_is_seen_after_the_commit(self):
+        with transaction.atomic():
+            entry = get_room("lobby").publish({"n": 1})
+            assert (entry.offset, Entry.objects.count()) == (None, 0)
+        (seen,) = get_room("lobby").history()
+        assert (seen.offset, seen.id, seen.body) == (1, entry.id, {"n": 1})
+        assert not Pending.objects.exists()
+
+    def test_it_is_numbered_by_the_commit_itself(self, news):
+        with transaction.atomic():
+            get_room("lobby").publish({})
+            assert news == []
+        assert [item.head for item in news] == [1]
+        assert offsets() == [1]
+
+    def test_what_was_rolled_back_is_never_seen(self, news):
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            get_room("lobby").publish({})
+            raise ZeroDivisionError
+        assert (get_room("lobby").history(), news) == ([], [])
+        assert not Pending.objects.exists()
+        assert not RoomLog.objects.exists()
+
+    def test_only_what_an_inner_block_rolled_back_is_never_seen(self):
+        with transaction.atomic():
+            get_room("lobby").publish({"n": 1})
+            with pytest.raises(ZeroDivisionError), transaction.atomic():
+                get_room("lobby").publish({"n": 2})
+                raise ZeroDivisionError
+            with transaction.atomic():
+                get_room("lobby").publish({"n": 3})
+        assert [(entry.offset, entry.body["n"]) for entry in get_room("lobby").history()] == [(1, 1), (2, 3)]
+
+    def test_entries_are_numbered_in_the_order_of_insertion_and_before_what_comes_later(self):
+        with transaction.atomic():
+            for n in range(5):
+                get_room("lobby").publish({"n": n})
+        get_room("lobby").publish({"n": 5})
+        assert [entry.body["n"] for entry in get_room("lobby").history()] == [0, 1, 2, 3, 4, 5]
+        assert_whole()
+
+    def test_a_repeat_counts_once_across_transactions(self):
+        for _ in range(2):
+            with transaction.atomic():
+                for _ in range(2):
+                    get_room("lobby").publish({}, id="shipped")
+        get_room("lobby").publish({}, id="shipped")
+        assert offsets() == [1]
+        assert not Pending.objects.exists()
+
+    def test_rooms_of_one_transaction_are_all_numbered(self, news):
+        with transaction.atomic():
+            for name in ("closed", "lobby", "notes/a", "lobby"):
+                get_room(name).publish({})
+        assert (offsets("closed"), offsets("lobby"), offsets("notes/a")) == ([1], [1, 2], [1])
+
+    def test_what_nobody_numbered_is_numbered_by_the_next_read(self):
+        for read in (
+            lambda: log.page("lobby", 10).position.offset,
+            lambda: log.after("lobby", 0).head,
+            lambda: log.newest("lobby", 1).head,
+            lambda: log.heads(["lobby"])["lobby"].offset,
+            lambda: store(said())[0].offset - 1,
+        ):
+            before = len(offsets())
+            with transaction.atomic():
+                log.insert_pending(said())
+            assert read() == before + 1
+
+    def test_a_read_inside_a_transaction_numbers_nothing(self):
+        with transaction.atomic():
+            get_room("lobby").publish({})
+            assert get_room("lobby").history() == []
+            assert RoomLog.objects.count() == 0
+        assert offsets() == [1]
+
+    def test_a_failure_after_the_commit_never_reaches_the_host(self, monkeypatch, caplog):
+        def fail(item):
+            raise OperationalError("the database has gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "write_here", fail)
+            with transaction.atomic():
+                get_room("lobby").publish({})
+        assert "the database has gone" in caplog.text
+        assert [entry.offset for entry in get_room("lobby").history()] == [1]
+
+    def test_manual_transactions_are_transactions_too(self):
+        transaction.set_autocommit(False)
+        try:
+            entry = get_room("lobby").publish({})
+            assert entry.offset is None
+            transaction.commit()
+            get_room("lobby").publish({})
+            transaction.rollback()
+        finally:
+            transaction.set_autocommit(True)
+        assert [entry.offset for entry in get_room("lobby").history()] == [1]
+
+    def test_a_transaction_of_the_hosts_is_told_from_none(self):
+        assert not log.in_host_transaction()
+        with transaction.atomic():
+            assert log.in_host_transaction()
+            with transaction.atomic():
+                assert log.in_host_transaction()
+        assert not log.in_host_transaction()
+
+    @with_row_locks
+    def test_an_open_transaction_that_published_stalls_nobody(self):
+        with in_another_transaction(lambda: get_room("lobby").publish({"n": 2})):
+            (entry,) = store(said(text='{"n":1}'))  # Would wait for ever, were there a lock.
+            assert entry.offset == 1
+            assert get_room("lobby").history() == [entry]
+        assert [entry.body["n"] for entry in get_room("lobby").history()] == [1, 2]
+
+    @with_row_locks
+    def test_two_transactions_over_two_rooms_do_not_deadlock(self):
+        def publish(*names):
+            for name in names:
+                get_room(name).publish({})
+
+        with in_another_transaction(lambda: publish("lobby", "closed")), transaction.atomic():
+            publish("closed", "lobby")
+        get_room("lobby").history()
+        get_room("closed").history()
+        assert (offsets("lobby"), offsets("closed")) == ([1, 2], [1, 2])
+
+    @with_row_locks
+    def test_a_transaction_that_locked_the_user_stalls_no_publish_of_theirs(self, django_user_model):
+        ann = django_user_model.objects.create_user("ann")
+        change = django_user_model.objects.filter(pk=ann.pk)
+        with in_another_transaction(lambda: change.update(last_name="Lee")):
+            assert get_room("lobby").publish({}, author=ann).offset == 1
+
+
+@real
+class TestBesideOthers:
+    @with_row_locks
+    def test_a_room_that_somebody_holds_is_left_out_of_the_batch(self):
+        store(said("held"), said("free"))
+        held = RoomLog.objects.filter(key=room_key("held"))
+        with in_another_transaction(lambda: held.select_for_update().get()):
+            outcomes = store(said("held"), said("free"), Number("held"), said("new"))
+            assert [outcomes[0], outcomes[2]] == [Held.HELD, Held.HELD]
+            assert [outcomes[1].offset, outcomes[3].offset] == [2, 1]
+            assert offsets("held") == [1]
+        assert store(said("held"))[0].offset == 2
+
+    @with_row_locks
+    def test_reading_waits_for_nobody(self):
+        store(said())
+        with in_another_transaction(lambda: store(said())):
+            assert log.page("lobby", 10).position.offset == 1
+            assert log.after("lobby", 0).head == 1
+
+    def test_a_commit_of_another_thread_is_seen(self):
+        in_another_thread(lambda: get_room("lobby").publish({}))
+        assert [entry.offset for entry in get_room("lobby").history()] == [1]
+
+
+class TestAHostsTestCase(TestCase):
+    def test_the_block_of_the_test_itself_is_no_transaction_of_the_hosts(self):
+        assert connection.in_atomic_block
+        assert not log.in_host_transaction()
+        with transaction.atomic():
+            assert log.in_host_transaction()
