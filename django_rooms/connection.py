@@ -12,7 +12,7 @@ from django_rooms import log, sending, writer
 from django_rooms.conf import settings
 from django_rooms.hub import hub, tell
 from django_rooms.log import Append
-from django_rooms.names import BadName
+from django_rooms.names import BadName, check_name
 from django_rooms.people import sender_of
 from django_rooms.place import Place
 from django_rooms.protocol import frames
@@ -104,7 +104,7 @@ class Connection:
 
     def refuse(self, error: FrameError) -> None:
         """Say why, and end."""
-        self.sending.put(frames.error(error))
+        self.sending.put(frames.error(error.with_frame(error.ref, _sayable(error.room))))
         self.end(_CLOSE_CODES.get(error.code, CloseCode.REFUSED), error.message)
 
     def end(self, code: CloseCode, reason: str) -> None:
@@ -333,6 +333,14 @@ def _find(name: str) -> Room:
         raise FrameError(ErrorCode.BAD_NAME, str(error)) from None
     except UnknownRoom as error:
         raise FrameError(ErrorCode.UNKNOWN_ROOM, str(error)) from None
+
+
+def _sayable(name: str | None) -> str | None:
+    """A name from a URL may hold what no frame can, and then is not repeated."""
+    try:
+        return name if name is None else check_name(name)
+    except BadName:
+        return None
 
 
 def _refusal(room: Room, action: Action) -> str:

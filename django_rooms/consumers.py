@@ -120,7 +120,8 @@ class RoomConsumer(AsyncWebsocketConsumer):
             await self.close()
             return
         offered = [name for name in self.scope.get("subprotocols", ()) if name.startswith("rooms.v")]
-        await self.accept(frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None)
+        # Where none that was offered is chosen, a browser drops the connection before it can be told why.
+        await self.accept(frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else offered[0] if offered else None)
         if not apps.is_installed("django_rooms"):
             await self._say_not_installed()
             return

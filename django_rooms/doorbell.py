@@ -55,10 +55,9 @@ class Doorbell:
     """The queue and its one sender."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
+        self._waiting: deque[tuple[str, dict[str, Any]] | threading.Event] = deque()
         self._loop = asyncio.new_event_loop()
         self._something = asyncio.Event()
-        self._idle = threading.Event()
         self._silent_until = 0.0
         threading.Thread(target=self._loop.run_until_complete, args=[self._run()], daemon=True).start()
 
@@ -66,22 +65,29 @@ class Doorbell:
         if len(self._waiting) >= MAX_WAITING:
             self._complain("the queue is full")
             return
-        self._idle.clear()
-        self._waiting.append((group_name(room), message))
-        self._loop.call_soon_threadsafe(self._something.set)
+        self._put((group_name(room), message))
 
     def flush(self) -> None:
         """Let a process that ends, such as a management command, be heard; for a moment only."""
-        if self._waiting:
-            self._idle.wait(TIMEOUT)
+        # An empty queue would not say that the last one was sent: it may be on its way.
+        sent = threading.Event()
+        self._put(sent)
+        sent.wait(TIMEOUT)
+
+    def _put(self, item: tuple[str, dict[str, Any]] | threading.Event) -> None:
+        self._waiting.append(item)
+        self._loop.call_soon_threadsafe(self._something.set)
 
     async def _run(self) -> None:
         while True:
             await self._something.wait()
             self._something.clear()
             while self._waiting:
-                await self._send(*self._waiting.popleft())
-            self._idle.set()
+                item = self._waiting.popleft()
+                if isinstance(item, threading.Event):
+                    item.set()
+                else:
+                    await self._send(*item)
 
     async def _send(self, group: str, message: dict[str, Any]) -> None:
         try:

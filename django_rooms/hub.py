@@ -33,6 +33,9 @@ OPENING = 64
 # Characters of one feed's tail: enough for a slow reader's minute in a busy room. All tails together have a bound too.
 MAX_TAIL = 1024 * 1024
 
+# Bytes in which Python keeps a character, at most (PEP 393).
+CHARACTER = 4
+
 
 class Follower(Protocol):
     """A connection in a room."""
@@ -204,7 +207,7 @@ class Hub:
 
     def _share(self) -> int:
         """The tail that one of so many feeds may keep."""
-        return min(MAX_TAIL, settings.MEMORY_BYTES // (len(self.feeds) + 1))
+        return min(MAX_TAIL, settings.MEMORY_BYTES // CHARACTER // (len(self.feeds) + 1))
 
     async def _look(self) -> None:
         """Find what no doorbell told, for as long as anybody is here."""

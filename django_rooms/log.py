@@ -191,8 +191,8 @@ def number_pending(names: Iterable[str]) -> None:
         append([Number(name) for name in waiting])
 
 
-def page(name: str, limit: int, before: int | None = None) -> Page:
-    """The newest ``limit`` messages, or those before an offset, oldest first.
+def page(name: str, limit: int, before: int | None = None, characters: float = PAGE_CHARACTERS) -> Page:
+    """The newest ``limit`` messages, or those before an offset, oldest first, as far as ``characters`` go.
 
     The position is the last offset that *one* statement read. A column read by another statement may be ahead of
     the entries, and a client that went on from there would miss some.
@@ -207,7 +207,7 @@ def page(name: str, limit: int, before: int | None = None) -> Page:
     newest_first = [_entry(row) for row in rows[: limit + 1]]
     # An empty log was read after its row, so that the row's offset is not ahead of it.
     last = newest_first[0].offset if newest_first else log.last_offset
-    taken = _fitting(newest_first[:limit])
+    taken = _fitting(newest_first[:limit], characters)
     return Page(Position(log.epoch, last or 0), taken[::-1], len(taken) < len(newest_first))
 
 
@@ -221,7 +221,7 @@ def after(name: str, offset: int, limit: int = BLOCK) -> Extract:
     rows = _rows(models.Entry).filter(room=log.key, offset__gt=offset, offset__lte=last).order_by("offset")
     found = {row.offset: _entry(row) for row in rows}
     wanted = range(max(offset, log.floor) + 1, last + 1)
-    entries = _fitting([found.get(place) or gone(place) for place in wanted])
+    entries = _fitting([found.get(place) or gone(place) for place in wanted], PAGE_CHARACTERS)
     return Extract(log.epoch, log.floor, log.last_offset, entries)
 
 
@@ -239,8 +239,8 @@ def heads(names: Sequence[str]) -> dict[str, Position]:
     return {name: Position(epoch, last) for name, epoch, last in logs.values_list("name", "epoch", "last_offset")}
 
 
-def _fitting(entries: list[Entry]) -> list[Entry]:
-    return entries[: len(fitting((entry.text for entry in entries), PAGE_CHARACTERS))]
+def _fitting(entries: list[Entry], characters: float) -> list[Entry]:
+    return entries[: len(fitting((entry.text for entry in entries), characters))]
 
 
 def _lock(names: dict[UUID, str]) -> dict[UUID, models.RoomLog]:

@@ -20,6 +20,7 @@ MAX_GUEST_NAME = 40
 
 # What the log has room for. A full name of Django's may have twice as many characters.
 MAX_NAME = 150
+MAX_KEY = 64
 
 
 class Guest(AnonymousUser):
@@ -60,7 +61,7 @@ def person_of(request: HttpRequest) -> Any:
 def person_in(scope: dict[str, Any]) -> Any:
     """The same for a consumer's scope, which cannot set a cookie any more: a new guest lasts for this connection."""
     user = scope.get("user")
-    if user is not None and user.is_authenticated:
+    if user is not None and (user.is_authenticated or isinstance(user, Guest)):
         return user
     session = scope.get("session")
     return (guest_in(session) if session is not None else None) or new_guest()
@@ -109,9 +110,17 @@ SERVER = "s:"
 
 
 def show(user: Any) -> Author:
-    """What others see of ``user``, by the ``SHOW_USER`` setting; a name longer than the log takes is cut."""
-    shown = import_string(settings.SHOW_USER)(user)
-    return Author(shown.key, shown.name[:MAX_NAME])
+    """What others see of ``user``, by the ``SHOW_USER`` setting."""
+    if not isinstance(user, Guest) and getattr(user, "pk", None) is None:
+        raise ValueError(f"{user!r} is nobody to be shown: people.person_of(request) makes a guest of a visitor.")
+    return checked(import_string(settings.SHOW_USER)(user))
+
+
+def checked(author: Author) -> Author:
+    """As the log takes it: a name that is too long is cut; a key that is would be somebody else's."""
+    if len(author.key) > MAX_KEY:
+        raise ValueError(f"An author's key has at most {MAX_KEY} characters; this one has {len(author.key)}.")
+    return Author(author.key, author.name[:MAX_NAME])
 
 
 def show_user(user: Any) -> Author:

@@ -33,7 +33,8 @@ def register(pattern: str, room_class: type[Room] | None = None) -> Any:
     """Register a room class for the names of ``pattern``: as a decorator, or directly.
 
     ``pattern`` is what Django's ``path()`` takes: ``"lobby"``, ``"orders/<int:pk>"``, ``"docs/<path:name>"``. One
-    pattern has one class; a class may have several patterns. Raises ``ImproperlyConfigured``.
+    pattern has one class. A class may have several patterns; the first registered one that fits names its rooms (of
+    stacked decorators that is the lowest). Raises ``ImproperlyConfigured``.
     """
     module = sys._getframe(1).f_globals["__name__"]
     if room_class is not None:

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import math
 import secrets
 from typing import Any, ClassVar, Literal, Self
 
@@ -103,7 +104,8 @@ class Room:
 
         On return it is committed; inside a transaction of yours it is seen if and only if that commits, and its
         ``offset`` is ``None`` until then. With an ``id`` of your choice (1–64 characters) it may be called again, by a
-        retried task or a repeated webhook: it is stored once. ``author`` is a user, or nobody. Raises ``ValueError``
+        retried task or a repeated webhook: it is stored once. ``author`` is a user,
+        a ``Guest`` (``people.person_of(request)`` gives either), an ``Author`` or nobody. Raises ``ValueError``
         for a body that is no JSON object, cannot be stored or is too large.
         """
         entry = writer.write(self._append(body, author, id))
@@ -119,8 +121,8 @@ class Room:
 
     def send_event(self, event: str, body: Any = None, *, author: Any = None) -> None:
         """Not stored. Tell everybody who is in the room now; it may be dropped, and is never waited for."""
-        shown = _shown(author)
-        hub.tell(self.name, _value_error(frames.event, self.name, event, shown, body))
+        _value_error(frames.check_event, event, body, settings.BODY_BYTES)
+        hub.tell(self.name, _value_error(frames.event, self.name, event, _shown(author), body))
 
     async def asend_event(self, event: str, body: Any = None, *, author: Any = None) -> None:
         """Not stored. :meth:`send_event`, from async code."""
@@ -128,14 +130,17 @@ class Room:
 
     def history(self, *, before: int | None = None, limit: int = frames.DEFAULT_HISTORY) -> list[Entry]:
         """The newest ``limit`` messages, or those before an offset, oldest first."""
-        return log.page(self.name, limit, before).entries
+        return log.page(self.name, limit, before, characters=math.inf).entries
 
     async def ahistory(self, *, before: int | None = None, limit: int = frames.DEFAULT_HISTORY) -> list[Entry]:
         """:meth:`history`, from async code."""
         return await sync_to_async(self.history)(before=before, limit=limit)
 
     def page(self, limit: int = frames.DEFAULT_HISTORY) -> Page:
-        """The newest messages with the position from which a client goes on: what a rendered page embeds."""
+        """The newest messages with the position from which a client goes on: what a rendered page embeds.
+
+        Fewer than ``limit`` where they are large; then ``more`` says so.
+        """
         return log.page(self.name, limit)
 
     def _append(self, body: dict[str, Any], author: Any, id: str | None) -> Append:
@@ -170,7 +175,9 @@ async def _awaited(verdict: Any) -> Any:
 
 
 def _shown(author: Any) -> Author | None:
-    return author if author is None or isinstance(author, Author) else people.show(author)
+    if author is None:
+        return None
+    return people.checked(author) if isinstance(author, Author) else people.show(author)
 
 
 def _value_error(check: Any, *args: Any) -> Any:

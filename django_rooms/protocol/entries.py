@@ -51,7 +51,9 @@ class Entry:
 
     @cached_property
     def text(self) -> str:
-        """The entry as it goes over the wire, the same live, resumed and in a page."""
+        """The entry as it goes over the wire, the same live, resumed and in a page. Pending ones have none yet."""
+        if self.offset is None:
+            raise ValueError(f"The entry {self.id!r} has no offset before its transaction has committed.")
         author = dumps(self.author.as_dict()) if self.author else "null"
         return (
             f'{{"offset":{self.offset},"kind":"{self.kind}","id":{dumps(self.id)},"author":{author},'

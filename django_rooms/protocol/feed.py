@@ -39,7 +39,7 @@ class Run:
     last: int
 
 
-def fitting(texts: Iterable[str], characters: int) -> list[str]:
+def fitting(texts: Iterable[str], characters: float) -> list[str]:
     """As many of ``texts`` as go together into ``characters``, and the first in any case."""
     taken: list[str] = []
     for text in texts:

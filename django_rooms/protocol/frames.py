@@ -129,12 +129,8 @@ def _publish(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int)
 
 
 def _event(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Event:
-    name = value.get("event")
-    if not isinstance(name, str) or not 1 <= len(name) <= MAX_EVENT:
-        raise FrameError(ErrorCode.BAD_FRAME, f"'event' is a string of 1 to {MAX_EVENT} characters.")
     body = value.get("body")
-    body_text(body if body is not None else {}, body_bytes)
-    return Event(ref, room, name, body)
+    return Event(ref, room, check_event(value.get("event"), body, body_bytes), body)
 
 
 def _history(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> History:
@@ -169,6 +165,15 @@ def check_id(value: Any) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID:
         raise FrameError(ErrorCode.BAD_ID, f"'id' is a string of 1 to {MAX_ID} characters.")
     return value
+
+
+def check_event(name: Any, body: Any, body_bytes: int) -> str:
+    """Return the name of an event; its body is an object as large as an entry's may be, or ``null``."""
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_EVENT:
+        raise FrameError(ErrorCode.BAD_FRAME, f"'event' is a string of 1 to {MAX_EVENT} characters.")
+    if body is not None:
+        body_text(body, body_bytes)
+    return name
 
 
 def body_text(body: Any, body_bytes: int) -> str:
@@ -288,11 +293,19 @@ def pong(n: Any) -> str:
 
 
 def error(problem: FrameError) -> str:
-    frame: dict[str, Any] = {"type": "error", "ref": problem.ref, "room": problem.room}
+    frame: dict[str, Any] = {"type": "error", "ref": problem.ref, "room": _sendable(problem.room)}
     frame |= {"code": problem.code.value, "message": problem.message}
     if problem.retry_after is not None:
         frame["retry_after"] = problem.retry_after
     return dumps(frame)
+
+
+def _sendable(room: str | None) -> str | None:
+    """A room of an address may be no text at all."""
+    try:
+        return check(room)
+    except BadText:
+        return None
 
 
 def closing(code: CloseCode, reason: str, *, after: float | None = None) -> str:
