@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlparse
 
 from channels.consumer import get_handler_name
+from channels.db import aclose_old_connections
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.security.websocket import AllowedHostsOriginValidator
@@ -93,8 +94,9 @@ class RoomConsumer(AsyncWebsocketConsumer):
                 await self.websocket_receive(message)
             case "websocket.connect":
                 await self.websocket_connect(message)
-            case _ if hasattr(self, get_handler_name(message)):
-                await super().dispatch(message)
+            case _ if handler := getattr(self, get_handler_name(message), None):
+                await _clean_up()
+                await handler(message)
             case kind:
                 # Not every consumer in a room knows every message; Channels would end the socket here.
                 logger.warning("%s has no handler for messages of type %r.", type(self).__name__, kind)
@@ -110,8 +112,9 @@ class RoomConsumer(AsyncWebsocketConsumer):
     async def websocket_disconnect(self, message: Any) -> None:
         if self.connection is not None:
             self.connection.closed()
-        self.groups = []
-        await super().websocket_disconnect(message)
+        await self.disconnect(message["code"])
+        await _clean_up()
+        raise StopConsumer
 
     async def connect(self) -> None:
         """Accept, say welcome, and join the room of the URL. A foreign Origin is refused before accepting."""
@@ -204,6 +207,14 @@ class NotFoundConsumer(RoomConsumer):
         if self.connection is not None:
             path = self.scope.get("path", "")
             self.connection.refuse(FrameError(ErrorCode.NOT_FOUND, f"There is no WebSocket at {path!r:.300}."))
+
+
+async def _clean_up() -> None:
+    """Channels' own around a host's handlers. It would close the connection in whose transaction a host's test is."""
+    from django_rooms.threads import under_test
+
+    if not under_test():
+        await aclose_old_connections()
 
 
 def _introduce(scope: dict[str, Any]) -> tuple[Any, Any]:

@@ -62,6 +62,8 @@ class Place:
         extract = await self._extract(offset)
         if not extract.recovers(Position(feed.epoch, offset)):
             return await self._reset("The room's log no longer goes back so far.")
+        if not extract.entries:
+            return None
         self.position = Position(extract.epoch, offset + len(extract.entries))
         first = extract.epoch if offset == 0 else None
         return frames.entries(self.room.name, _texts(extract.entries), epoch=first)

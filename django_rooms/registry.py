@@ -46,7 +46,7 @@ def _register(route: str, room_class: Any, module: str) -> Any:
     if not (isinstance(room_class, type) and issubclass(room_class, Room)):
         raise ImproperlyConfigured(f"register({route!r}) wants a subclass of django_rooms.Room, not {room_class!r}.")
     other = _registrations.get(route)
-    if other is not None and other.module != module:
+    if other is not None and (other.module, other.room_class.__qualname__) != (module, room_class.__qualname__):
         raise ImproperlyConfigured(f"The rooms {route!r} are registered twice, in {other.module} and in {module}.")
     registration = Registration(Pattern(route), room_class, module)
     registration.pattern.check()

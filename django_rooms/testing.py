@@ -34,7 +34,7 @@ class RoomCommunicator(WebsocketCommunicator):
     ) -> None:
         super().__init__(application, path, list(headers), subprotocols)
         if user is not None:
-            self.scope["user"] = user
+            self.scope["user"] = user  # type: ignore[typeddict-unknown-key]
         self.seen: list[dict[str, Any]] = []
         self.kept: list[dict[str, Any]] = []
         self._refs = itertools.count(1)

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 
 from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError, transaction
@@ -58,7 +57,8 @@ def pend(item: Append) -> Entry | None:
     entry = log.insert_pending(item)
     # In manual transaction management there is no on_commit; then the next read of the room numbers it.
     if transaction.get_connection(settings.DATABASE).in_atomic_block:
-        transaction.on_commit(partial(_number, item.room), using=settings.DATABASE, robust=True)
+        # No partial(): where it fails, Django 5.2 asks it for a name, and the host would get an AttributeError.
+        transaction.on_commit(lambda: _number(item.room), using=settings.DATABASE, robust=True)
     return entry
 
 

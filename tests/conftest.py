@@ -4,10 +4,14 @@ import json
 import os
 import platform
 import time
+import uuid
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import django
 import pytest
+import serving
 from channels.layers import channel_layers
 from django.conf import settings
 
@@ -51,6 +55,67 @@ def mariadb_url():
 @pytest.fixture(scope="session")
 def chromium():
     return needed("TEST_CHROMIUM")
+
+
+@pytest.fixture
+def room():
+    """A room that no other test was in: tests share databases and a Redis."""
+    return f"notes/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite():
+    with serving.migrated_sqlite() as path:
+        yield path
+
+
+@pytest.fixture
+def sqlite_url(empty_sqlite, tmp_path):
+    return serving.copy_of(empty_sqlite, tmp_path)
+
+
+@pytest.fixture
+def serve(sqlite_url):
+    """``serve()`` starts a server, with the keywords of ``serving.environment``; all end with the test."""
+    with ExitStack() as stack:
+
+        def start(program="uvicorn", database=sqlite_url, **options):
+            return stack.enter_context(serving.Server(program, serving.environment(database, **options)))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_servers(empty_sqlite, tmp_path_factory):
+    """``shared_servers("daphne", url)``: one of each, for all tests that leave it as it was."""
+    sqlite = serving.copy_of(empty_sqlite, tmp_path_factory.mktemp("shared"))
+    with ExitStack() as stack:
+
+        @cache
+        def start(program, database=sqlite):
+            return stack.enter_context(serving.Server(program, serving.environment(database)))
+
+        yield start
+
+
+@pytest.fixture
+def server(shared_servers):
+    server = shared_servers("uvicorn")
+    yield server
+    server.check()
+
+
+@pytest.fixture(params=["uvicorn", "daphne"])
+def any_server(request, shared_servers):
+    server = shared_servers(request.param)
+    yield server
+    server.check()
+
+
+@pytest.fixture
+def own_redis(redis_server):
+    with serving.own_redis(redis_server) as redis:
+        yield redis
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 For the tests in servers/ and browser/, which import it; nothing here runs in pytest's own event loop.
 """
 
+import json
 import os
 import re
 import shutil
@@ -11,13 +12,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, build_opener
 
 import django_rooms
 
 TESTS = Path(__file__).resolve().parent
+# Of the very package that pytest imported: the installed wheel, or a checkout.
+PACKAGE = Path(django_rooms.__file__).resolve().parent.parent
 PATIENCE = 20.0
 
 COMMANDS = {
@@ -36,13 +40,11 @@ def environment(database, layer="memory", redis=None, **others):
     """The variables by which host/settings.py is steered; ``others`` are SERVER_* too, such as ``look=60``."""
     given = {"database_url": database, "layer": layer, "redis_url": redis, **others}
     variables = {f"SERVER_{key.upper()}": str(value) for key, value in given.items() if value is not None}
-    package = Path(django_rooms.__file__).resolve().parent.parent
     return {
         **{key: value for key, value in os.environ.items() if not key.startswith(("SERVER_", "DJANGO_"))},
         **variables,
         "DJANGO_SETTINGS_MODULE": "host.settings",
-        # The very package that pytest imported: the installed wheel, or a checkout.
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(package)]),
+        "PYTHONPATH": os.pathsep.join([str(TESTS), str(PACKAGE)]),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -55,14 +57,14 @@ def manage(variables, *arguments):
     return done.stdout
 
 
-def until(condition, what, patience=PATIENCE):
-    """Other processes send no event that could be awaited: ask again until ``condition`` gives something true."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"After {patience:g} s: {what}")
+def opened(url, data=None):
+    """Straight from the server, whatever proxy the environment names."""
+    return build_opener(ProxyHandler({})).open(url, data, timeout=PATIENCE)
+
+
+def get(url):
+    with opened(url) as response:
+        return response.read().decode()
 
 
 class Process:
@@ -146,6 +148,17 @@ class Server:
         except BaseException:
             self._end(signal.SIGKILL)
             raise
+
+    def post(self, path, **fields):
+        """What a form sends, and the JSON of the answer."""
+        with opened(f"{self.url}/{path}", urlencode(fields).encode()) as response:
+            return json.loads(response.read())
+
+    def visit(self, path):
+        """The Cookie header of somebody who has just opened a page."""
+        with opened(f"{self.url}/{path}") as response:
+            cookies = response.headers.get_all("Set-Cookie", [])
+        return "; ".join(cookie.partition(";")[0] for cookie in cookies)
 
     def kill(self):
         """As the machine's out-of-memory killer does it."""

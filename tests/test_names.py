@@ -122,7 +122,23 @@ def test_names_that_look_alike_stay_apart(one, other):
 
 @pytest.mark.parametrize(
     "name",
-    ["lobby", "orders/42", "кухня", "会議室", "غرفة", "a b", "x" * 255, "...", "a/...", "%2F", "100%", "?", "#", "<b>", "'"],
+    [
+        "lobby",
+        "orders/42",
+        "кухня",
+        "会議室",
+        "غرفة",
+        "a b",
+        "x" * 255,
+        "...",
+        "a/...",
+        "%2F",
+        "100%",
+        "?",
+        "#",
+        "<b>",
+        "'",
+    ],
 )
 def test_a_good_name_is_returned_as_it_is(name):
     assert check_name(name) == name
@@ -202,4 +218,7 @@ def test_the_keys_are_the_same_in_every_release():
     """They are in people's databases, and the groups are on the layer while two releases run beside each other."""
     assert str(room_key("lobby")) == "ba3b0e4e-0d07-5210-ba7a-01750159e3d6"
     assert str(entry_key(room_key("lobby"), "u:1", "a")) == "646ee66c-b83f-5f6e-bb03-1caa258d16ec"
-    assert group_name("x" * 255) == "rooms-long.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.0c693e67f0a9f4d68c462529285a3d7023fee202"
+    assert (
+        group_name("x" * 255)
+        == "rooms-long.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.0c693e67f0a9f4d68c462529285a3d7023fee202"
+    )

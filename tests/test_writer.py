@@ -143,7 +143,7 @@ def test_a_room_that_is_held_goes_in_front_of_the_next_batch_in_its_order(log):
     log.open.set()
     assert results([*held, later]) == ["entry of held"] * 3
     assert log.batches[1] == ["a", "1", "2"]
-    stored = [id for batch in log.batches[2:] for id in batch]
+    stored = [item for batch in log.batches[2:] for item in batch]
     assert stored.index("1") < stored.index("2") < stored.index("3")
     assert log.batches[-1][-1] == "3"
 

@@ -10,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "host.settings")
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 from django.urls import path
@@ -26,9 +27,11 @@ rooms = URLRouter(
     ]
 )
 
+pages = get_asgi_application()
+
 application = ProtocolTypeRouter(
     {
-        "http": ASGIStaticFilesHandler(get_asgi_application()),
+        "http": pages if settings.STATIC_ROOT else ASGIStaticFilesHandler(pages),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(rooms)),
     }
 )

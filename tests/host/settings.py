@@ -27,6 +27,7 @@ ASGI_APPLICATION = "host.asgi.application"
 USE_TZ = True
 LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
+STATIC_ROOT = os.environ.get("SERVER_STATIC_ROOT")  # With it, static files have a hash in their names.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -64,6 +65,9 @@ TEMPLATES = [
         },
     }
 ]
+
+if STATIC_ROOT:
+    STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}
 
 DATABASES = {"default": database(os.environ.get("SERVER_DATABASE_URL", "sqlite://:memory:"))}
 DATABASES["default"]["ATOMIC_REQUESTS"] = os.environ.get("SERVER_ATOMIC_REQUESTS") == "1"

@@ -29,5 +29,6 @@ def alert(request, room):
     return JsonResponse({})
 
 
-def two_rooms(request, first, second):
-    return render(request, "host/two_rooms.html", {"first": f"notes/{first}", "second": f"notes/{second}"})
+def together(request):
+    """All rooms of ``?room=…&room=…`` on one page."""
+    return render(request, "host/together.html", {"names": request.GET.getlist("room")})

@@ -141,7 +141,17 @@ def test_a_bad_frame_is_refused_with_its_code_and_a_sentence(frame, code):
 
 @pytest.mark.parametrize(
     "value",
-    ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "-" + "9" * 400, r'"\u0000"', r'"\ud83d"', "[" * 40 + "]" * 40],
+    [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "9" * 5000,
+        "-" + "9" * 400,
+        r'"\u0000"',
+        r'"\ud83d"',
+        "[" * 40 + "]" * 40,
+    ],
     ids=lambda value: value[:12],
 )
 def test_a_body_that_cannot_be_kept_is_refused_with_the_frames_own_ref(value):
@@ -199,11 +209,10 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=10,
 )
+FIELDS = ["ref", "room", "id", "body", "position", "event", "before", "limit", "history", "n"]
 almost_frames = st.fixed_dictionaries(
     {"type": st.sampled_from(["join", "leave", "publish", "event", "history", "ping", "pong"])},
-    optional={
-        name: json_values for name in ("ref", "room", "id", "body", "position", "event", "before", "limit", "history", "n")
-    },
+    optional=dict.fromkeys(FIELDS, json_values),
 )
 
 
@@ -216,6 +225,11 @@ def test_whatever_comes_is_a_frame_or_an_error_that_can_be_sent(text):
             frames.error(result).encode()
         elif isinstance(result, Ping):
             frames.pong(result.n).encode()
+
+
+@pytest.mark.parametrize("room", ["\0", "\ud83d"], ids=ascii)
+def test_a_refusal_of_a_room_that_is_no_text_can_be_sent(room):
+    assert json.loads(frames.error(FrameError(ErrorCode.BAD_NAME, "No.", room=room)))["room"] is None
 
 
 # What a server says.
@@ -236,7 +250,13 @@ def test_a_welcome_says_who_you_are_and_what_you_may_send():
 
 def test_a_joined_frame_has_its_entries_as_they_were_encoded():
     frame = frames.joined(
-        1, "lobby", Position("e", 2), ['{"offset":1}', '{"offset":2}'], recovered=True, more=False, can={"publish": True}
+        1,
+        "lobby",
+        Position("e", 2),
+        ['{"offset":1}', '{"offset":2}'],
+        recovered=True,
+        more=False,
+        can={"publish": True},
     )
     assert json.loads(frame) == {
         "type": "joined",
@@ -266,12 +286,21 @@ def test_a_joined_frame_has_its_entries_as_they_were_encoded():
                 "entries": [1],
             },
         ),
-        (frames.history(6, "r", ["1"], more=True), {"type": "history", "ref": 6, "room": "r", "more": True, "entries": [1]}),
+        (
+            frames.history(6, "r", ["1"], more=True),
+            {"type": "history", "ref": 6, "room": "r", "more": True, "entries": [1]},
+        ),
         (frames.left(2, "r"), {"type": "left", "ref": 2, "room": "r"}),
         (frames.ok(3, 42), {"type": "ok", "ref": 3, "offset": 42}),
         (
             frames.event("r", "typing", Author("g", "Guest"), {"a": 1}),
-            {"type": "event", "room": "r", "event": "typing", "author": {"key": "g", "name": "Guest"}, "body": {"a": 1}},
+            {
+                "type": "event",
+                "room": "r",
+                "event": "typing",
+                "author": {"key": "g", "name": "Guest"},
+                "body": {"a": 1},
+            },
         ),
         (frames.ping(7), {"type": "ping", "n": 7}),
         (frames.pong("x"), {"type": "pong", "n": "x"}),

@@ -73,7 +73,19 @@ def test_what_is_at_the_edge_is_taken(text):
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("inf"), 2**53, -(2**53), "\0", "\ud83d", {"a": "\udc00"}, object(), {"at": {1, 2}}, {(1, 2): 3}, b"bytes"],
+    [
+        float("nan"),
+        float("inf"),
+        2**53,
+        -(2**53),
+        "\0",
+        "\ud83d",
+        {"a": "\udc00"},
+        object(),
+        {"at": {1, 2}},
+        {(1, 2): 3},
+        b"bytes",
+    ],
     ids=repr,
 )
 def test_a_value_of_pythons_that_json_has_not_is_refused(value):

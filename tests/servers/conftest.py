@@ -1,7 +1,7 @@
-"""Servers to ask for, on the database and the layer that a test wants."""
+"""Databases and layers that servers share, and sockets to talk to them."""
 
 import uuid
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 
 import pytest
 import serving
@@ -9,37 +9,23 @@ from databases import database
 from django.db.utils import ConnectionHandler
 from servers.client import connected
 
-DATABASES = (
-    "sqlite",
-    pytest.param("postgresql", marks=pytest.mark.postgresql),
-    pytest.param("mariadb", marks=pytest.mark.mariadb),
+POSTGRESQL = pytest.mark.postgresql
+MARIADB = pytest.mark.mariadb
+REDIS = pytest.mark.redis
+
+# Each database with each of its companions somewhere; all with all would show no more and take long.
+PROGRAMS_AND_DATABASES = (
+    pytest.param(("uvicorn", "sqlite")),
+    pytest.param(("daphne", "sqlite")),
+    pytest.param(("uvicorn", "postgresql"), marks=POSTGRESQL),
+    pytest.param(("daphne", "mariadb"), marks=MARIADB),
 )
-SHARED_LAYERS = (pytest.param("core", marks=pytest.mark.redis), pytest.param("pubsub", marks=pytest.mark.redis))
-FIXTURES = {"sqlite": "sqlite_url", "postgresql": "migrated_postgresql", "mariadb": "migrated_mariadb"}
-# Each database and each layer in some company; all of them in all would show no more.
-SITES = (
-    pytest.param(("sqlite", "core"), marks=pytest.mark.redis),
-    pytest.param(("postgresql", "pubsub"), marks=[pytest.mark.postgresql, pytest.mark.redis]),
-    pytest.param(("mariadb", "core"), marks=[pytest.mark.mariadb, pytest.mark.redis]),
-    pytest.param(("sqlite", "pubsub"), marks=pytest.mark.redis),
+DATABASES_AND_LAYERS = (
+    pytest.param(("sqlite", "core"), marks=REDIS),
+    pytest.param(("sqlite", "pubsub"), marks=REDIS),
+    pytest.param(("postgresql", "pubsub"), marks=[POSTGRESQL, REDIS]),
+    pytest.param(("mariadb", "core"), marks=[MARIADB, REDIS]),
 )
-
-
-@pytest.fixture
-def room():
-    """A room that no other test was in: tests share databases and a Redis."""
-    return f"notes/{uuid.uuid4().hex}"
-
-
-@pytest.fixture(scope="session")
-def empty_sqlite():
-    with serving.migrated_sqlite() as path:
-        yield path
-
-
-@pytest.fixture
-def sqlite_url(empty_sqlite, tmp_path):
-    return serving.copy_of(empty_sqlite, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -52,40 +38,40 @@ def migrated_mariadb(mariadb_url, django_db_blocker):
     yield from made(mariadb_url, django_db_blocker, "CREATE DATABASE {} CHARACTER SET utf8mb4", "DROP DATABASE {}")
 
 
-@pytest.fixture(params=DATABASES)
-def any_database(request):
-    """The URL of a migrated database: SQLite in a file, PostgreSQL, MariaDB."""
-    return request.getfixturevalue(FIXTURES[request.param])
+@pytest.fixture
+def database_url(request):
+    """``database_url("mariadb")``: migrated, and shared by all tests but for SQLite's, which is this test's own."""
+    fixtures = {"sqlite": "sqlite_url", "postgresql": "migrated_postgresql", "mariadb": "migrated_mariadb"}
+    return lambda kind: request.getfixturevalue(fixtures[kind])
 
 
-@pytest.fixture(params=SHARED_LAYERS)
+@pytest.fixture(params=PROGRAMS_AND_DATABASES, ids="-".join)
+def any_program(request, database_url):
+    """The options of a server: its program and its database."""
+    program, database = request.param
+    return {"program": program, "database": database_url(database)}
+
+
+@pytest.fixture(params=PROGRAMS_AND_DATABASES, ids="-".join)
+def any_served_database(request, database_url, shared_servers):
+    """A server of either program on a database of any kind, for tests that leave it as it was."""
+    program, database = request.param
+    server = shared_servers(program) if database == "sqlite" else shared_servers(program, database_url(database))
+    yield server
+    server.check()
+
+
+@pytest.fixture(params=[pytest.param(layer, marks=REDIS) for layer in ("core", "pubsub")])
 def any_shared_layer(request, redis_url):
     """The options of a server whose layer reaches other processes."""
     return {"layer": request.param, "redis": redis_url}
 
 
-@pytest.fixture(params=SITES, ids="-".join)
-def any_site(request, redis_url):
-    """The options of a server with a database and a layer that are shared with other processes."""
+@pytest.fixture(params=DATABASES_AND_LAYERS, ids="-".join)
+def any_site(request, database_url, redis_url):
+    """The options of servers that share a database and a layer."""
     database, layer = request.param
-    return {"database": request.getfixturevalue(FIXTURES[database]), "layer": layer, "redis": redis_url}
-
-
-@pytest.fixture
-def serve(sqlite_url):
-    """``serve()`` starts a server, with the keywords of ``serving.environment``; all end with the test."""
-    with ExitStack() as stack:
-
-        def start(program="uvicorn", database=sqlite_url, **options):
-            return stack.enter_context(serving.Server(program, serving.environment(database, **options)))
-
-        yield start
-
-
-@pytest.fixture
-def own_redis(redis_server):
-    with serving.own_redis(redis_server) as redis:
-        yield redis
+    return {"database": database_url(database), "layer": layer, "redis": redis_url}
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 """The main job over real sockets: two people, one room, and what was said is kept."""
 
 import asyncio
+from urllib.parse import quote
 
 import pytest
 
 pytestmark = pytest.mark.servers
 
 
-@pytest.mark.parametrize("program", ["uvicorn", "daphne"])
-async def test_two_people_chat_and_a_third_reads_it_later(serve, connect, room, program, any_database):
-    server = serve(program, any_database)
+async def test_two_people_chat_and_a_third_reads_it_later(any_served_database, connect, room):
+    server = any_served_database
     ann, bob = await connect(server, room), await connect(server)
     await bob.join(room)
 
@@ -21,8 +21,8 @@ async def test_two_people_chat_and_a_third_reads_it_later(serve, connect, room, 
     assert late.position(room).as_dict() == ann.position(room).as_dict()
 
 
-async def test_many_talk_at_once_and_all_see_one_order(serve, connect, room, any_database):
-    server = serve(database=any_database)
+async def test_many_talk_at_once_and_all_see_one_order(any_served_database, connect, room):
+    server = any_served_database
     people = [await connect(server, room) for _ in range(5)]
 
     await asyncio.gather(*(ann.publish(room, f"{me}.{n}") for me, ann in enumerate(people) for n in range(20)))
@@ -33,8 +33,7 @@ async def test_many_talk_at_once_and_all_see_one_order(serve, connect, room, any
         assert await other.texts(room, count=100) == first
 
 
-async def test_what_one_person_says_keeps_its_order(serve, connect, room):
-    server = serve()
+async def test_what_one_person_says_keeps_its_order(server, connect, room):
     ann = await connect(server, room)
     said = [f"{n}" for n in range(200)]
 
@@ -44,8 +43,7 @@ async def test_what_one_person_says_keeps_its_order(serve, connect, room):
     assert await ann.texts(room, count=200) == said
 
 
-async def test_one_socket_is_in_many_rooms(serve, connect, room):
-    server = serve()
+async def test_one_socket_is_in_many_rooms(server, connect, room):
     ann, bob = await connect(server), await connect(server, f"{room}/7")
     names = [f"{room}/{n}" for n in range(100)]
     for name in names:
@@ -61,8 +59,7 @@ async def test_one_socket_is_in_many_rooms(serve, connect, room):
     assert refused["code"] == "too_many_rooms"
 
 
-async def test_who_left_a_room_hears_no_more_of_it(serve, connect, room):
-    server = serve()
+async def test_who_left_a_room_hears_no_more_of_it(server, connect, room):
     ann, bob = await connect(server), await connect(server)
     for name in ("stays", "goes"):
         await ann.join(f"{room}/{name}")
@@ -76,8 +73,7 @@ async def test_who_left_a_room_hears_no_more_of_it(serve, connect, room):
     assert ann.said(f"{room}/goes") == []
 
 
-async def test_the_same_publish_twice_is_stored_once(serve, connect, room):
-    server = serve()
+async def test_the_same_publish_twice_is_stored_once(server, connect, room):
     ann = await connect(server, room)
 
     assert await ann.publish(room, "hi", id="a") == await ann.publish(room, "hi", id="a") == 1
@@ -86,38 +82,30 @@ async def test_the_same_publish_twice_is_stored_once(serve, connect, room):
     assert await ann.texts(room, last="and on") == ["hi", "and on"]
 
 
-@pytest.mark.parametrize("program", ["uvicorn", "daphne"])
-async def test_rooms_nested_under_a_prefix_of_the_host(serve, connect, room, program):
-    server = serve(program)
-    plain, nested = await connect(server, room), await connect(server, room, path="nested/ws/rooms/")
+async def test_rooms_nested_under_a_prefix_of_the_host(any_server, connect, room):
+    plain, nested = await connect(any_server, room), await connect(any_server, room, path="nested/ws/rooms/")
 
     await nested.publish(room, "from below")
 
     assert await plain.texts(room, count=1) == ["from below"]
 
 
-@pytest.mark.parametrize("program", ["uvicorn", "daphne"])
 @pytest.mark.parametrize("name", ["notes/кухня", "notes/会議室", "notes/a b&c?d#e%f"])
-async def test_a_room_of_any_script_has_an_address(serve, connect, program, name):
-    from urllib.parse import quote
-
-    server = serve(program)
-    ann = await connect(server)
+async def test_a_room_of_any_script_has_an_address(any_server, connect, name):
+    ann = await connect(any_server)
     await ann.join(name)
 
     await ann.publish(name, "да")
 
-    alone = await connect(server, quote(name))
+    alone = await connect(any_server, quote(name))
     assert alone.said(name) == ["да"]
 
 
-@pytest.mark.parametrize("program", ["uvicorn", "daphne"])
-async def test_the_sub_protocol_is_agreed_upon(serve, connect, program):
-    server = serve(program)
-    ann = await connect(server, subprotocols=["chat", "rooms.v1"])
-    bob = await connect(server)
+async def test_the_sub_protocol_is_agreed_upon(any_server, connect):
+    ann = await connect(any_server, subprotocols=["chat", "rooms.v1"])
+    bob = await connect(any_server)
 
     assert ann.socket.subprotocol == "rooms.v1"
     assert bob.socket.subprotocol is None
-    future = await connect(server, subprotocols=["rooms.v9"])
+    future = await connect(any_server, subprotocols=["rooms.v9"])
     assert await future.close_code() == 4500

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 import serving
-from servers.http import post
 
 pytestmark = pytest.mark.servers
 
@@ -56,11 +55,10 @@ async def test_a_shell_alerts_every_consumer_in_the_room_in_every_process(
     assert await inside[2].texts(room, count=1) == ["still here"]
 
 
-async def test_a_view_alerts_everybody_over_the_in_memory_layer(serve, connect, room):
-    server = serve(layer="memory")
+async def test_a_view_alerts_everybody_over_the_in_memory_layer(server, connect, room):
     people = [await connect(server, room, path=ALERTS) for _ in range(3)]
 
-    await post(server, f"alert/{room}/", text="From a view")
+    await asyncio.to_thread(server.post, f"alert/{room}/", text="From a view")
 
     for client in people:
         assert (await client.frame("alert"))["text"] == "From a view"
@@ -80,11 +78,10 @@ async def test_a_message_to_one_channel_reaches_that_consumer_alone(serve, conne
         assert (await client.frame("alert"))["text"] == "For all"
 
 
-async def test_a_message_that_a_consumer_has_no_handler_for_leaves_the_room_alone(serve, connect, room):
-    server = serve(layer="memory")
+async def test_a_message_that_a_consumer_has_no_handler_for_leaves_the_room_alone(server, connect, room):
     plain, host = await connect(server, room), await connect(server, room, path=ALERTS)
 
-    await post(server, f"alert/{room}/", text="Not for everybody")
+    await asyncio.to_thread(server.post, f"alert/{room}/", text="Not for everybody")
     assert (await host.frame("alert"))["text"] == "Not for everybody"
     await host.publish(room, "on we go")
 

@@ -5,7 +5,6 @@ from contextlib import suppress
 
 import pytest
 from servers.client import Lost
-from servers.http import visit
 
 pytestmark = pytest.mark.servers
 
@@ -30,10 +29,9 @@ class Writer:
         self.acknowledged[text] = await self.client.publish(room, text)
 
 
-@pytest.mark.parametrize("program", ["uvicorn", "daphne"])
-async def test_nothing_acknowledged_is_lost_and_nothing_is_doubled(serve, connect, room, any_database, program):
-    server = serve(program, any_database)
-    people = {name: {"Cookie": await visit(server, "rooms/lobby/")} for name in ("ann", "bob")}
+async def test_nothing_acknowledged_is_lost_and_nothing_is_doubled(serve, connect, room, any_program):
+    server = serve(**any_program)
+    people = {name: {"Cookie": await asyncio.to_thread(server.visit, "rooms/lobby/")} for name in ("ann", "bob")}
     watcher = await connect(server, room)
     writers = [Writer(who, await connect(server, room, additional_headers=headers)) for who, headers in people.items()]
     counting = [asyncio.create_task(writer.count(room)) for writer in writers]
@@ -75,8 +73,7 @@ async def test_a_second_process_takes_over(serve, connect, room, any_site):
     assert again.said(room) == await bob.texts(room, count=3) == ["first", "second", "third"]
 
 
-async def test_a_socket_of_one_room_resumes_by_its_url(serve, connect, room):
-    server = serve()
+async def test_a_socket_of_one_room_resumes_by_its_url(server, connect, room):
     ann = await connect(server, room)
     await say_numbers(ann, room, 300)
 
@@ -88,8 +85,8 @@ async def test_a_socket_of_one_room_resumes_by_its_url(serve, connect, room):
     assert await bob.texts(room, count=290) == ann.said(room)[10:]
 
 
-async def test_people_who_come_back_a_long_way_behind_get_it_all_in_order(serve, connect, room, any_database):
-    server = serve(database=any_database)
+async def test_people_who_come_back_a_long_way_behind_get_it_all_in_order(any_served_database, connect, room):
+    server = any_served_database
     ann, bob = await connect(server, room), await connect(server, room)
     await ann.publish(room, "start")
     await bob.texts(room, count=1)

@@ -4,29 +4,25 @@ import asyncio
 
 import pytest
 import serving
-from servers.http import post
 
 pytestmark = pytest.mark.servers
 
 
-async def test_what_a_view_publishes_reaches_the_sockets(serve, connect, room, any_database):
-    server = serve(database=any_database)
+async def test_what_a_view_publishes_reaches_the_sockets(any_served_database, connect, room):
+    server = any_served_database
     ann = await connect(server, room)
 
-    assert await post(server, f"publish/{room}/", text="from a view") == {"offset": 1}
+    assert await asyncio.to_thread(server.post, f"publish/{room}/", text="from a view") == {"offset": 1}
 
     assert await ann.texts(room, count=1) == ["from a view"]
 
 
-@pytest.mark.parametrize("program", ["uvicorn", "daphne"])
-async def test_in_an_atomic_request_it_is_seen_if_and_only_if_the_request_commits(
-    serve, connect, room, any_database, program
-):
-    server = serve(program, any_database, atomic_requests=1)
+async def test_in_an_atomic_request_it_is_seen_if_and_only_if_the_request_commits(serve, connect, room, any_program):
+    server = serve(**any_program, atomic_requests=1)
     ann = await connect(server, room)
 
-    assert await post(server, f"publish/{room}/", text="kept") == {"offset": None}
-    await post(server, f"publish/{room}/", text="rolled back", fail="1")
+    assert await asyncio.to_thread(server.post, f"publish/{room}/", text="kept") == {"offset": None}
+    await asyncio.to_thread(server.post, f"publish/{room}/", text="rolled back", fail="1")
     await ann.publish(room, "after")
 
     assert await ann.texts(room, count=2) == ["kept", "after"]
@@ -39,13 +35,12 @@ async def test_many_atomic_requests_at_once_keep_everything_once(serve, connect,
 
     texts = [f"{n}" for n in range(20)]
     servers = [one, two] * 10
-    await asyncio.gather(*(post(server, f"publish/{room}/", text=text) for server, text in zip(servers, texts)))
+    await asyncio.gather(*(asyncio.to_thread(server.post, f"publish/{room}/", text=text) for server, text in zip(servers, texts)))
 
     assert sorted(await ann.texts(room, count=20)) == sorted(texts)
 
 
-async def test_what_is_said_before_anybody_came_is_there(serve, connect, room):
-    server = serve()
+async def test_what_is_said_before_anybody_came_is_there(server, connect, room):
     await asyncio.to_thread(serving.manage, server.variables, "say", room, "early")
 
     ann = await connect(server, room)
