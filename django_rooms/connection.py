@@ -5,24 +5,22 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Protocol
 
-from django_rooms import log, sending, writer
+from django_rooms import sending
 from django_rooms.conf import settings
 from django_rooms.hub import hub, tell
-from django_rooms.log import Append
-from django_rooms.names import BadName, check_name
+from django_rooms.names import BadName
 from django_rooms.people import sender_of
 from django_rooms.place import Place
 from django_rooms.protocol import frames
 from django_rooms.protocol.codes import CloseCode, ErrorCode
-from django_rooms.protocol.entries import Author, Entry, Position
+from django_rooms.protocol.entries import Author, Position
 from django_rooms.protocol.frames import Event, FrameError, History, Join, Leave, Ping, Pong, Publish
+from django_rooms.publishing import Publishing
 from django_rooms.registry import UnknownRoom, get_room
 from django_rooms.rooms import Action, Room
 from django_rooms.sending import Sending, State
-from django_rooms.threads import reading
 
 logger = logging.getLogger("django_rooms")
 
@@ -34,7 +32,6 @@ WRITE_TIMEOUT = 10.0
 TICK = 5.0
 
 MAX_ROOMS = 100
-MAX_IN_FLIGHT = 256
 # Seconds for which a policy's answer is believed.
 VERDICT_AGE = 5.0
 
@@ -55,13 +52,12 @@ class Connection:
         self.user = user
         self.author = author
         self.places: dict[str, Place] = {}
-        self.sending = Sending(socket, self._entries, self._abort)
+        self.sending = Sending(socket, entries=self._entries, flooded=self._flooded, failed=self._abort)
         self._socket = socket
         self._sender = sender_of(user)
         self._default_room = room
         # The rooms that may have something new, in the order in which they said so.
         self._news: dict[str, None] = {}
-        self._in_flight = 0
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._pinged_at: float | None = None
@@ -104,7 +100,7 @@ class Connection:
 
     def refuse(self, error: FrameError) -> None:
         """Say why, and end."""
-        self.sending.put(frames.error(error.with_frame(error.ref, _sayable(error.room))))
+        self.sending.put(frames.error(error))
         self.end(_CLOSE_CODES.get(error.code, CloseCode.REFUSED), error.message)
 
     def end(self, code: CloseCode, reason: str) -> None:
@@ -164,7 +160,9 @@ class Connection:
         if name not in self.places and len(self.places) >= MAX_ROOMS:
             raise FrameError(ErrorCode.TOO_MANY_ROOMS, f"One connection may be in {MAX_ROOMS} rooms.")
         if not await room.aallows("join", self.user):
+            self._give_up(name)
             raise FrameError(ErrorCode.FORBIDDEN, _refusal(room, "join"))
+        asked_at = self._loop.time()
         may_publish = await room.aallows("publish", self.user)
         with _database():
             feed = await hub().feed(name)
@@ -172,12 +170,14 @@ class Connection:
             hub().let_go(feed)
             return
         feed.followers.add(self)
-        place = self.places[name] = Place(room, feed, may_publish=may_publish, asked_at=self._loop.time())
+        publishing = Publishing(name, self._sender, self.author, self.sending.put)
+        place = self.places[name] = Place(room, feed, publishing, may_publish=may_publish, asked_at=asked_at)
         try:
             with _database():
                 reply = await place.join(frame)
         except FrameError:
-            self._give_up(name, place)
+            if self.places.get(name) is place:
+                self._give_up(name)
             raise
         if self.places.get(name) is place:
             self.sending.put(reply)
@@ -185,43 +185,18 @@ class Connection:
 
     def _leave(self, frame: Leave) -> None:
         name = self._named(frame)
-        if (place := self.places.get(name)) is not None:
-            self._give_up(name, place)
+        self._give_up(name)
         if frame.ref is not None:
             self.sending.put(frames.left(frame.ref, name))
 
     async def _publish(self, frame: Publish) -> None:
         place = self._place(frame)
-        await self._ask_publish(place)
-        if place.refused not in (None, frame.id):
-            message = "An earlier message has to be sent again first."
-            raise FrameError(ErrorCode.BUSY, message, retry_after=0.5)
-        item = Append(place.room.name, self._sender, frame.id, frame.body_text, self.author)
         try:
-            if self._in_flight >= MAX_IN_FLIGHT:
-                raise writer.Busy
-            future = writer.awrite(item)
-        except writer.Busy:
-            place.refused = frame.id
-            message = "Too much is being published just now."
-            raise FrameError(ErrorCode.BUSY, message, retry_after=0.5) from None
-        place.refused = None
-        self._in_flight += 1
-        future.add_done_callback(partial(self._published, place, frame))
-
-    def _published(self, place: Place, frame: Publish, future: "asyncio.Future[Entry | None]") -> None:
-        self._in_flight -= 1
-        if future.cancelled():
-            return
-        if future.exception() is not None:
-            # Of several that were under way the first: it has to come again before the others.
-            place.refused = place.refused or frame.id
-            message = "The message could not be stored just now."
-            error = FrameError(ErrorCode.UNAVAILABLE, message, frame.ref, place.room.name, retry_after=1.0)
-            self.sending.put(frames.error(error))
-        elif frame.ref is not None:
-            entry = future.result()
-            self.sending.put(frames.ok(frame.ref, entry.offset if entry else None))
+            await self._ask_publish(place)
+        except FrameError:
+            place.publishing.give_up(frame.id)
+            raise
+        place.publishing.submit(frame)
 
     async def _event(self, frame: Event) -> None:
         place = self._place(frame)
@@ -231,17 +206,17 @@ class Connection:
             self.sending.put(frames.ok(frame.ref, None))
 
     async def _history(self, frame: History) -> None:
-        name = self._place(frame).room.name
+        place = self._place(frame)
         with _database():
-            page = await reading.run(log.page, name, frame.limit, frame.before)
-        texts = [entry.text for entry in page.entries]
-        self.sending.put(frames.history(frame.ref, name, texts, more=page.more))
+            page = await place.feed.page(frame.limit, frame.before)
+        self.sending.put(frames.history(frame.ref, place.room.name, page.texts, more=page.more))
 
     async def _ask_publish(self, place: Place) -> None:
         """By a verdict that is at most ``VERDICT_AGE`` old."""
         if self._loop.time() - place.asked_at > VERDICT_AGE:
+            asked_at = self._loop.time()
             place.may_publish = await place.room.aallows("publish", self.user)
-            place.asked_at = self._loop.time()
+            place.asked_at = asked_at
         if not place.may_publish:
             raise FrameError(ErrorCode.FORBIDDEN, _refusal(place.room, "publish"))
 
@@ -260,14 +235,13 @@ class Connection:
             raise FrameError(ErrorCode.NOT_JOINED, message)
         return self.places[name]
 
-    def _give_up(self, name: str, place: Place) -> None:
-        if self.places.get(name) is place:
-            del self.places[name]
+    def _give_up(self, name: str) -> None:
+        if (place := self.places.pop(name, None)) is not None:
             hub().let_go(place.feed, self)
 
     def _leave_all(self) -> None:
-        for name, place in list(self.places.items()):
-            self._give_up(name, place)
+        for name in list(self.places):
+            self._give_up(name)
 
     async def _entries(self) -> str | None:
         """The next frame of entries of any room that has news."""
@@ -302,6 +276,9 @@ class Connection:
             self._pinged_at = now
             self.sending.put(frames.ping(int(now)))
 
+    def _flooded(self) -> None:
+        self.end(CloseCode.FLOOD, "You ask for more than you read.")
+
     def _abort(self) -> None:
         self.closed()
         self._socket.abort()
@@ -333,14 +310,6 @@ def _find(name: str) -> Room:
         raise FrameError(ErrorCode.BAD_NAME, str(error)) from None
     except UnknownRoom as error:
         raise FrameError(ErrorCode.UNKNOWN_ROOM, str(error)) from None
-
-
-def _sayable(name: str | None) -> str | None:
-    """A name from a URL may hold what no frame can, and then is not repeated."""
-    try:
-        return name if name is None else check_name(name)
-    except BadName:
-        return None
 
 
 def _refusal(room: Room, action: Action) -> str:

@@ -118,21 +118,29 @@ class RoomConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """Accept, say welcome, and join the room of the URL. A foreign Origin is refused before accepting."""
-        if not self._origin_is_ours():
-            logger.warning("A WebSocket from the foreign Origin %.200r was refused.", self._header(b"origin"))
+        origin = self._header(b"origin")
+        if origin is not None and not self.allows_origin(origin):
+            logger.warning("A WebSocket from the foreign Origin %.200r was refused.", origin)
             await self.close()
             return
         offered = [name for name in self.scope.get("subprotocols", ()) if name.startswith("rooms.v")]
         # Where none that was offered is chosen, a browser drops the connection before it can be told why.
         await self.accept(frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else offered[0] if offered else None)
         if not apps.is_installed("django_rooms"):
-            await self._say_not_installed()
+            message = "Add 'django_rooms' to INSTALLED_APPS and run migrate."
+            logger.error(message)
+            await self._refuse(CloseCode.REFUSED, message)
             return
         from django_rooms.connection import Connection
         from django_rooms.threads import asking
 
         room = self.room_name()
-        user, author = await asking.run(_introduce, self.scope)
+        try:
+            user, author = await asking.run(_introduce, self.scope)
+        except Exception:
+            logger.exception("Nobody knows who this is, so the connection is closed.")
+            await self._refuse(CloseCode.FAILED, "Who you are cannot be read just now.")
+            return
         self.connection = Connection(self, user, author, room)
         self.connection.welcome()
         if offered and frames.SUBPROTOCOL not in offered:
@@ -144,6 +152,17 @@ class RoomConsumer(AsyncWebsocketConsumer):
     def room_name(self) -> str | None:
         """The room of the URL, or ``None`` where a socket is for many rooms."""
         return self.scope.get("url_route", {}).get("kwargs", {}).get("room")
+
+    def allows_origin(self, origin: str) -> bool:
+        """Whether a page of ``origin`` may open a socket: by ``ALLOWED_HOSTS``, as Channels' validator has it.
+
+        Without an Origin it is no browser, and this is not asked. Override it where pages of other hosts are welcome,
+        and put an ``OriginValidator`` with those around the routes.
+        """
+        try:
+            return AllowedHostsOriginValidator(self).valid_origin(urlparse(origin))
+        except ValueError:  # No URL at all, such as "http://[".
+            return False
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.connection is not None:
@@ -176,22 +195,14 @@ class RoomConsumer(AsyncWebsocketConsumer):
         else:
             await self.connection.join_alone(position)
 
-    def _origin_is_ours(self) -> bool:
-        """The rule of Channels' AllowedHostsOriginValidator, for projects that forget it. No Origin: no browser."""
-        origin = self._header(b"origin")
-        try:
-            return origin is None or AllowedHostsOriginValidator(self).valid_origin(urlparse(origin))
-        except ValueError:  # No URL at all, such as "http://[".
-            return False
-
     def _header(self, wanted: bytes) -> str | None:
         return next((value.decode("latin1") for name, value in self.scope["headers"] if name == wanted), None)
 
-    async def _say_not_installed(self) -> None:
-        message = "Add 'django_rooms' to INSTALLED_APPS and run migrate."
-        logger.error(message)
+    async def _refuse(self, code: CloseCode, message: str) -> None:
+        """Say why and close, where there is no connection yet that could."""
         await self.send_text(frames.error(FrameError(ErrorCode.UNAVAILABLE, message)))
-        await self.close(int(CloseCode.REFUSED))
+        await self.send_text(frames.closing(code, message))
+        await self.close(int(code), message)
 
 
 class NotFoundConsumer(RoomConsumer):

@@ -24,8 +24,9 @@ logger = logging.getLogger("django_rooms")
 MAX_WAITING = 10_000
 TIMEOUT = 1.0
 
-# A doorbell with more text than this says where the log ends and no more.
+# A doorbell with more text than this says where the log ends and no more; so do all while as many wait.
 MAX_TEXT = 64 * 1024
+CROWD = 100
 
 BELL = "django_rooms.bell"
 EVENT = "django_rooms.event"
@@ -36,8 +37,8 @@ def ring(news: list[News]) -> None:
     if reaches_other_processes():
         for item in news:
             texts = [entry.text for entry in item.entries]
-            message = {"type": BELL, "epoch": item.epoch, "head": item.head, "first": item.entries[0].offset}
-            fits = sum(map(len, texts)) <= MAX_TEXT
+            message = {"type": BELL, "epoch": item.epoch, "head": item.head, "first": item.first}
+            fits = sum(map(len, texts)) <= MAX_TEXT and _doorbell().waiting < CROWD
             _doorbell().put(item.room, {**message, "entries": texts if fits else []})
 
 
@@ -60,6 +61,10 @@ class Doorbell:
         self._something = asyncio.Event()
         self._silent_until = 0.0
         threading.Thread(target=self._loop.run_until_complete, args=[self._run()], daemon=True).start()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     def put(self, room: str, message: dict[str, Any]) -> None:
         if len(self._waiting) >= MAX_WAITING:

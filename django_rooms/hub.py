@@ -6,17 +6,20 @@ and a look at the log finds what no doorbell told. Nothing here waits for the la
 
 import asyncio
 import logging
+import os
 import random
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from typing import Any, Protocol
 
-from django_rooms import doorbell, log
+from django_rooms import doorbell, log, pages
 from django_rooms.conf import settings
 from django_rooms.listener import listen
-from django_rooms.log import Extract, News
+from django_rooms.log import News
 from django_rooms.names import group_name
+from django_rooms.pages import Extract, Page
 from django_rooms.protocol.entries import Position
 from django_rooms.protocol.feed import Feed, Heard
 from django_rooms.threads import reading
@@ -65,6 +68,7 @@ class RoomFeed:
         listening = listen([group_name(name)], self.hear_layer, lambda channel: look_soon())
         self._listening = asyncio.create_task(listening)
         self._heard: dict[str, int] = {}
+        self._reads: dict[int, asyncio.Task[Extract]] = {}
 
     @property
     def position(self) -> Position:
@@ -84,7 +88,7 @@ class RoomFeed:
                     self.hear_event(message["frame"])
             case _:
                 for follower in tuple(self.followers):
-                    follower.hear_message(message)
+                    follower.hear_message(deepcopy(message))  # as each consumer would get its own from the layer
 
     def hear(self, epoch: str, first: int, texts: list[str], head: int) -> None:
         if not self.opening.done():
@@ -105,19 +109,40 @@ class RoomFeed:
                 follower.hear_event(self.name, frame)
 
     async def extract(self, offset: int) -> Extract:
-        return await reading.run(log.after, self.name, offset)
+        """The log after ``offset``, read once for all who wait for the same."""
+        if offset not in self._reads:
+            self._reads[offset] = asyncio.create_task(self._extract(offset))
+            self._reads[offset].add_done_callback(lambda task: self._reads.pop(offset))
+        return await asyncio.shield(self._reads[offset])
+
+    async def page(self, limit: int, before: int | None = None) -> Page:
+        """Messages for people: the newest, or those before an offset."""
+        page = await reading.run(pages.page, self.name, limit, before)
+        if before is None:
+            self._learn(page.position)
+        return page
 
     def close(self) -> None:
-        for task in (self.opening, self._healing, self._listening):
+        for task in (self.opening, self._healing, self._listening, *self._reads.values()):
             if task is not None:
                 task.cancel()
 
+    async def _extract(self, offset: int) -> Extract:
+        extract = await reading.run(pages.after, self.name, offset)
+        self._learn(Position(extract.epoch, extract.head))
+        return extract
+
+    def _learn(self, head: Position) -> None:
+        """Whoever reads the log tells the feed how far it goes: it may have missed that, and a first epoch too."""
+        if head.offset:
+            self.hear(head.epoch, head.offset + 1, [], head.offset)
+
     async def _open(self) -> None:
         self._heard.clear()
-        extract = await reading.run(log.newest, self.name, OPENING)
+        extract = await reading.run(pages.newest, self.name, OPENING)
         delivered = extract.entries[-1].offset if extract.entries else extract.head
         self.floor = extract.floor
-        self.feed.open(extract.epoch, delivered or 0, [entry.text for entry in extract.entries])
+        self.feed.open(extract.epoch, delivered or 0, extract.texts)
         # More than one read takes, or rung meanwhile.
         if self.feed.hear(extract.epoch, 0, [], max(extract.head, self._heard.get(extract.epoch, 0))) is Heard.GAP:
             self._heal(0)
@@ -153,7 +178,7 @@ class RoomFeed:
                 # Pruned under our feet: everybody who is behind starts over from a newer page.
                 self.reopen()
                 return
-            self.feed.hear(extract.epoch, first, [entry.text for entry in extract.entries], extract.head)
+            self.feed.hear(extract.epoch, first, extract.texts, extract.head)
             self._wake()
 
 
@@ -199,7 +224,7 @@ class Hub:
         for item in news:
             if feed := self.feeds.get(item.room):
                 texts = [entry.text for entry in item.entries]
-                feed.hear(item.epoch, item.entries[0].offset or 0, texts, item.head)
+                feed.hear(item.epoch, item.first, texts, item.head)
 
     def hear_event(self, room: str, frame: str, sender: Follower | None = None) -> None:
         if feed := self.feeds.get(room):
@@ -221,7 +246,7 @@ class Hub:
                 if feed.failed:
                     feed.reopen()
             try:
-                heads = await reading.run(log.heads, list(self.feeds))
+                heads = await reading.run(pages.heads, list(self.feeds))
             except Exception as error:
                 logger.warning("The rooms' logs could not be looked at; the next look comes soon: %s", error)
                 continue
@@ -266,4 +291,12 @@ def _in_each_hub(method: Callable[..., None], *args: object) -> None:
             hub.loop.call_soon_threadsafe(method, hub, *args)
 
 
+def _forget() -> None:
+    """A forked child has none of its parent's loops, only their sockets."""
+    global _lock
+    _hubs.clear()
+    _lock = threading.Lock()
+
+
 log.listeners.append(_hear)
+os.register_at_fork(after_in_child=_forget)

@@ -20,6 +20,9 @@ logger = logging.getLogger("django_rooms")
 PAUSE = 1.0
 TIMEOUT = 1.0
 
+# Seconds after which a layer forgets who is in a group, where it does not say.
+GROUP_EXPIRY = 86400.0
+
 
 async def listen(
     groups: Sequence[str], hear: Callable[[dict[str, Any]], None], named: Callable[[str], None] | None = None
@@ -40,6 +43,7 @@ async def _listen(
     named: Callable[[str], None] | None,
 ) -> None:
     channel = await found.new_channel()
+    staying = asyncio.create_task(_stay(found, groups, channel)) if groups else None
     try:
         for group in groups:
             await found.group_add(group, channel)
@@ -52,6 +56,19 @@ async def _listen(
             except Exception:
                 logger.exception("A message from the channel layer was passed over: %.200r", message)
     finally:
+        if staying is not None:
+            staying.cancel()
         for group in groups:
             with suppress(Exception):
                 await asyncio.wait_for(found.group_discard(group, channel), TIMEOUT)
+
+
+async def _stay(found: BaseChannelLayer, groups: Sequence[str], channel: str) -> None:
+    """A group forgets its members after a day; a room may be followed for longer."""
+    while True:
+        await asyncio.sleep(getattr(found, "group_expiry", GROUP_EXPIRY) / 3)
+        for group in groups:
+            try:
+                await found.group_add(group, channel)
+            except Exception as error:
+                logger.warning("The group %s could not be joined again yet: %r", group, error)

@@ -5,8 +5,30 @@ inserted a row must hold no lock that the writer waits for. Rooms and ids are ke
 no collation takes one for another. Only ``log.py`` writes here.
 """
 
+from datetime import datetime
+from typing import TypeVar
+
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from django_rooms.appends import Append
+from django_rooms.conf import settings
+from django_rooms.protocol import entries
+from django_rooms.protocol.entries import Author
+
+M = TypeVar("M", bound=models.Model)
+
+
+def rows(model: type[M]) -> models.QuerySet[M]:
+    """All rows of ``model``, in the database that is written: a replica is behind."""
+    return model._base_manager.using(settings.DATABASE)
+
+
+def now() -> datetime:
+    """Now, as the project keeps its times, in the milliseconds that the wire has."""
+    time = timezone.now()
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 class RoomLog(models.Model):
@@ -43,6 +65,14 @@ class Said(models.Model):
     class Meta:
         abstract = True
 
+    @property
+    def author(self) -> Author | None:
+        return Author(self.author_key, self.author_name) if self.author_key else None
+
+    def as_entry(self, offset: int | None = None, changed: int | None = None) -> entries.Entry:
+        at = self.at if timezone.is_aware(self.at) else timezone.make_aware(self.at)
+        return entries.Entry(offset, self.kind, self.entry_id, self.author, at, self.body, changed)
+
 
 class Entry(Said):
     offset = models.BigIntegerField(_("offset"))
@@ -58,6 +88,9 @@ class Entry(Said):
     def __str__(self) -> str:
         return f"{self.offset}: {self.body:.80}"
 
+    def value(self) -> entries.Entry:
+        return self.as_entry(self.offset, self.changed)
+
 
 class Pending(Said):
     """Published inside a host's transaction: seen by nobody before that commits, and numbered right after."""
@@ -71,3 +104,6 @@ class Pending(Said):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.body:.80}"
+
+    def append(self) -> Append:
+        return Append(self.name, self.sender, self.entry_id, self.body, self.author, self.kind)

@@ -7,6 +7,7 @@ digests. Two names never share a key.
 
 import re
 import unicodedata
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 
@@ -74,6 +75,7 @@ def _escape(match: re.Match[str]) -> str:
     return "__" if character == "_" else f"_{ord(character):x}_"
 
 
+@lru_cache(maxsize=10_000)
 def room_key(name: str) -> UUID:
     """The database key of the room ``name``: the same on every database, whatever its collation."""
     return _uuid(blake2b(check_name(name).encode(), digest_size=16, person=b"rooms.name").digest())

@@ -1,5 +1,6 @@
 """Who somebody is: to the log, to others in the room, and to the session that remembers a guest."""
 
+import re
 import secrets
 import unicodedata
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
@@ -14,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from django_rooms.conf import settings
 from django_rooms.protocol.entries import Author
+from django_rooms.protocol.text import check
 
 SESSION_KEY = "django_rooms_guest"
 MAX_GUEST_NAME = 40
@@ -21,6 +24,10 @@ MAX_GUEST_NAME = 40
 # What the log has room for. A full name of Django's may have twice as many characters.
 MAX_NAME = 150
 MAX_KEY = 64
+
+
+# Characters that are seen as nothing, though Unicode counts them as letters or marks.
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]")
 
 
 class Guest(AnonymousUser):
@@ -84,18 +91,40 @@ def name_guest(request: HttpRequest, name: str) -> Guest:
 
 
 def check_guest_name(name: str) -> str:
-    """The name as it will be shown. A guest cannot take a user's name, in whatever case or look-alike form."""
+    """The name as it will be shown. A guest cannot take a user's name, nor their full name, in any case.
+
+    Compatibility forms (``ａｎｎ``) are folded first. Letters of another script that look alike are not caught.
+    """
     name = " ".join(unicodedata.normalize("NFKC", name).split())
     if not name:
         raise ValidationError(_("A name needs at least one character."), code="empty")
     if len(name) > MAX_GUEST_NAME:
         raise ValidationError(_("A name has at most %(most)d characters.") % {"most": MAX_GUEST_NAME}, code="long")
-    if any(unicodedata.category(character).startswith("C") for character in name):
+    if any(unicodedata.category(character).startswith("C") for character in name) or _INVISIBLE.search(name):
         raise ValidationError(_("A name has no control or invisible characters."), code="characters")
-    users = get_user_model()._default_manager
-    if users.filter(**{f"{get_user_model().USERNAME_FIELD}__iexact": name}).exists():
+    if "@" in name:
+        # An answer to "is it taken?" would tell which e-mail addresses have accounts.
+        raise ValidationError(_("A guest's name has no @."), code="characters")
+    if get_user_model()._default_manager.filter(_shown_as(name)).exists():
         raise ValidationError(_("Somebody with an account has the name “%(name)s”.") % {"name": name}, code="taken")
     return name
+
+
+def _shown_as(name: str) -> Q:
+    """The users whose username or full name is ``name``."""
+    model = get_user_model()
+    found = _is(model.USERNAME_FIELD, name)
+    if {"first_name", "last_name"} <= {field.name for field in model._meta.get_fields()}:
+        words = name.split(" ")
+        for cut in range(len(words) + 1):
+            found |= _is("first_name", " ".join(words[:cut])) & _is("last_name", " ".join(words[cut:]))
+    return found
+
+
+def _is(field: str, text: str) -> Q:
+    """In any case: SQLite's own comparison knows only the cases of ASCII."""
+    forms = [text, text.lower(), text.upper(), text.title(), text.capitalize()]
+    return Q(**{f"{field}__iexact": text}) | Q(**{f"{field}__in": forms})
 
 
 def sender_of(user: Any) -> str:
@@ -113,14 +142,17 @@ def show(user: Any) -> Author:
     """What others see of ``user``, by the ``SHOW_USER`` setting."""
     if not isinstance(user, Guest) and getattr(user, "pk", None) is None:
         raise ValueError(f"{user!r} is nobody to be shown: people.person_of(request) makes a guest of a visitor.")
-    return checked(import_string(settings.SHOW_USER)(user))
+    shown = checked(import_string(settings.SHOW_USER)(user))
+    if shown.guest and not isinstance(user, Guest):
+        raise ValueError(f"SHOW_USER gave {user!r} the key {shown.key!r}: keys that begin with g are guests'.")
+    return shown
 
 
 def checked(author: Author) -> Author:
     """As the log takes it: a name that is too long is cut; a key that is would be somebody else's."""
     if len(author.key) > MAX_KEY:
         raise ValueError(f"An author's key has at most {MAX_KEY} characters; this one has {len(author.key)}.")
-    return Author(author.key, author.name[:MAX_NAME])
+    return check(Author(author.key, author.name[:MAX_NAME]))
 
 
 def show_user(user: Any) -> Author:

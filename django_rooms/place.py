@@ -8,27 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from django_rooms import log
 from django_rooms.hub import RoomFeed
-from django_rooms.log import Extract, Page
 from django_rooms.protocol import frames
-from django_rooms.protocol.entries import Entry, Position
+from django_rooms.protocol.entries import Position
 from django_rooms.protocol.frames import Join
+from django_rooms.publishing import Publishing
 from django_rooms.rooms import Room
-from django_rooms.threads import reading
 
 
 @dataclass(eq=False)
 class Place:
     room: Room
     feed: RoomFeed
+    publishing: Publishing
     # Where it is; None while it is joining.
     position: Position | None = None
     may_publish: bool = False
     # When the policy was asked, by the loop's clock.
     asked_at: float = 0.0
-    # The id that was refused and may be retried. Until it comes again later ones are refused too: order holds.
-    refused: str | None = None
 
     async def join(self, frame: Join) -> str:
         """Come as near to the end as one frame allows, and return that frame: ``joined``.
@@ -41,32 +38,32 @@ class Place:
         if tail is not None:
             self.position = self.feed.position
             return self._joined(frame, tail, more=self.feed.position.offset - len(tail) > self.feed.floor)
-        page = await self._page(frame.history)
+        page = await self.feed.page(frame.history)
         self.position = page.position
-        return self._joined(frame, _texts(page.entries), more=page.more)
+        return self._joined(frame, page.texts, more=page.more)
 
     async def rest(self) -> str | None:
-        """The next frame of entries: from the feed's tail, else from the log; ``None`` at the feed's end."""
-        if self.position is None:
+        """The next frame of entries: from the feed's tail, else from the log; ``None``: wait for the feed's news."""
+        position, feed = self.position, self.feed.feed
+        if position is None or not self.feed.opening.done():
             return None
-        feed, offset = self.feed.feed, self.position.offset
-        if self.position == ("", 0):
-            self.position = Position(feed.epoch, 0)
-        if self.position.epoch != feed.epoch:
+        if position == ("", 0):
+            position = Position(feed.epoch, 0)
+        if position.epoch != feed.epoch:
             return await self._reset("The room's log was restored.")
-        if (run := feed.after(offset)) is not None:
-            self.position = Position(feed.epoch, run.last)
+        if (run := feed.after(position.offset)) is not None:
+            self.position = Position(position.epoch, run.last)
             return run.frame
-        if offset >= feed.delivered:
+        if position.offset >= feed.delivered:
             return None
-        extract = await self._extract(offset)
-        if not extract.recovers(Position(feed.epoch, offset)):
+        extract = await self.feed.extract(position.offset)
+        if not extract.recovers(position):
             return await self._reset("The room's log no longer goes back so far.")
         if not extract.entries:
             return None
-        self.position = Position(extract.epoch, offset + len(extract.entries))
-        first = extract.epoch if offset == 0 else None
-        return frames.entries(self.room.name, _texts(extract.entries), epoch=first)
+        self.position = Position(extract.epoch, position.offset + len(extract.entries))
+        first = extract.epoch if position.offset == 0 else None
+        return frames.entries(self.room.name, extract.texts, epoch=first)
 
     async def _resume(self, frame: Join, position: Position) -> str | None:
         """Everything since ``position``, if it can be had; else ``None``."""
@@ -74,10 +71,10 @@ class Place:
         if position.epoch == feed.epoch and feed.tail_start <= position.offset <= feed.delivered:
             epoch, texts, head = feed.epoch, feed.texts_after(position.offset), feed.delivered
         else:
-            extract = await self._extract(position.offset)
+            extract = await self.feed.extract(position.offset)
             if not extract.recovers(position):
                 return None
-            epoch, texts, head = extract.epoch, _texts(extract.entries), extract.head
+            epoch, texts, head = extract.epoch, extract.texts, extract.head
         self.position = Position(epoch, position.offset + len(texts))
         return self._joined(frame, texts, more=self.position.offset < head, recovered=True)
 
@@ -97,16 +94,6 @@ class Place:
         return joined(recovered=recovered, more=more, can=can)
 
     async def _reset(self, reason: str) -> str:
-        page = await self._page(frames.DEFAULT_HISTORY)
+        page = await self.feed.page(frames.DEFAULT_HISTORY)
         self.position = page.position
-        return frames.reset(self.room.name, page.position, _texts(page.entries), reason, more=page.more)
-
-    async def _page(self, limit: int) -> Page:
-        return await reading.run(log.page, self.room.name, limit)
-
-    async def _extract(self, offset: int) -> Extract:
-        return await self.feed.extract(offset)
-
-
-def _texts(entries: Sequence[Entry]) -> list[str]:
-    return [entry.text for entry in entries]
+        return frames.reset(self.room.name, page.position, page.texts, reason, more=page.more)

@@ -1,5 +1,6 @@
 """A room: what it declares, whom it lets in, and the handle to publish with. As a model is, it is all three."""
 
+import asyncio
 import inspect
 import logging
 import math
@@ -10,10 +11,11 @@ from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.conf import settings as django_settings
 from django.utils.asyncio import async_unsafe
 
-from django_rooms import hub, log, people, writer
+from django_rooms import hub, pages, people, writer
+from django_rooms.appends import Append
 from django_rooms.conf import settings
-from django_rooms.log import Append, Page
 from django_rooms.names import BadName, check_name
+from django_rooms.pages import Page
 from django_rooms.patterns import Pattern
 from django_rooms.protocol import frames
 from django_rooms.protocol.entries import Author, Entry
@@ -115,7 +117,7 @@ class Room:
     async def apublish(self, body: dict[str, Any], *, author: Any = None, id: str | None = None) -> Entry:
         """:meth:`publish`, from async code."""
         item = await sync_to_async(self._append)(body, author, id)
-        entry = await sync_to_async(writer.pend)(item) or await writer.awrite(item)
+        entry = await sync_to_async(writer.pend)(item) or await asyncio.wrap_future(writer.submit(item))
         assert entry is not None
         return entry
 
@@ -130,7 +132,7 @@ class Room:
 
     def history(self, *, before: int | None = None, limit: int = frames.DEFAULT_HISTORY) -> list[Entry]:
         """The newest ``limit`` messages, or those before an offset, oldest first."""
-        return log.page(self.name, limit, before, characters=math.inf).entries
+        return pages.page(self.name, limit, before, characters=math.inf).entries
 
     async def ahistory(self, *, before: int | None = None, limit: int = frames.DEFAULT_HISTORY) -> list[Entry]:
         """:meth:`history`, from async code."""
@@ -141,7 +143,7 @@ class Room:
 
         Fewer than ``limit`` where they are large; then ``more`` says so.
         """
-        return log.page(self.name, limit)
+        return pages.page(self.name, limit)
 
     def _append(self, body: dict[str, Any], author: Any, id: str | None) -> Append:
         text = _value_error(frames.body_text, body, settings.BODY_BYTES)

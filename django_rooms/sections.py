@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from django_rooms.conf import settings
-from django_rooms.log import Page
 from django_rooms.names import BadName
+from django_rooms.pages import Page
 from django_rooms.people import person_of, show
 from django_rooms.protocol.entries import Author, Entry
 from django_rooms.protocol.frames import DEFAULT_HISTORY

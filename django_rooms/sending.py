@@ -30,16 +30,25 @@ class State(Enum):
 
 
 class Sending:
-    """``entries`` gives the next frame of entries, or ``None``; ``failed`` is told that the socket takes no more."""
+    """``entries`` gives the next frame of entries, or ``None``.
+
+    ``flooded`` is told that the client asks for more than it reads, and ``failed`` that the socket takes no more.
+    """
 
     def __init__(
-        self, socket: Socket, entries: Callable[[], Awaitable[str | None]], failed: Callable[[], None]
+        self,
+        socket: Socket,
+        *,
+        entries: Callable[[], Awaitable[str | None]],
+        flooded: Callable[[], None],
+        failed: Callable[[], None],
     ) -> None:
         self.state = State.OPEN
         # Since when a write has been waiting for the peer, by the loop's clock.
         self.writing_since: float | None = None
         self._socket = socket
         self._entries = entries
+        self._flooded = flooded
         self._failed = failed
         self._outbox = Outbox(MAX_UNSENT)
         self._busy = False
@@ -48,13 +57,13 @@ class Sending:
         self._eased = self._loop.create_future()
 
     def put(self, frame: str) -> None:
-        """Queue a reply. Who has a megabyte of them unread is closed."""
+        """Queue a reply. Who has a megabyte of them unread floods."""
         if self.state is State.CLOSED:
             return
         try:
             self._outbox.put(frame)
         except Overflow:
-            self.end(CloseCode.FLOOD, "You ask for more than you read.")
+            self._flooded()
         self.wake()
 
     def offer(self, frame: str) -> None:

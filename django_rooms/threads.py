@@ -44,9 +44,10 @@ def under_test() -> bool:
 def use_own_connection() -> None:
     """Make the current thread's connection a lasting one of our own. Call before each piece of work."""
     connection = connections[settings.DATABASE]
-    options = {key: value for key, value in connection.settings_dict["OPTIONS"].items() if key != "pool"}
+    given = connection.settings_dict["OPTIONS"]
+    options = {key: value for key, value in given.items() if key not in ("pool", "isolation_level")}
     # No health checks: they would reconnect behind our back, and the new connection would lack what is set here.
-    lasting = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False, "OPTIONS": options}
+    lasting = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False, "AUTOCOMMIT": True, "OPTIONS": options}
     connection.settings_dict = {**connection.settings_dict, **lasting}
     connection.close_if_unusable_or_obsolete()
     if connection.connection is None:
@@ -79,10 +80,15 @@ class Threads:
     """A few threads for one kind of work. ``await threads.run(function, *args)``."""
 
     def __init__(self, name: str, size: int, work: Callable[..., Any]) -> None:
+        self._name = name
+        self._size = size
         self._work = work
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"django_rooms.{name}")
-        # A forked child has none of its parent's threads.
-        os.register_at_fork(after_in_child=lambda: Threads.__init__(self, name, size, work))
+        self._start_over()
+        os.register_at_fork(after_in_child=self._start_over)
+
+    def _start_over(self) -> None:
+        """A forked child has none of its parent's threads."""
+        self._pool = ThreadPoolExecutor(self._size, thread_name_prefix=f"django_rooms.{self._name}")
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         if under_test():

@@ -8,39 +8,43 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
 from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError, transaction
 
-from django_rooms import log
+from django_rooms import log, pending
+from django_rooms.appends import Append, Held, Number
+from django_rooms.backlog import Backlog, Job
 from django_rooms.conf import settings
-from django_rooms.log import Append, Held, Number
+from django_rooms.names import room_key
 from django_rooms.protocol.entries import Entry
 from django_rooms.threads import under_test, use_own_connection
 
 logger = logging.getLogger("django_rooms")
 
 MAX_WAITING = 10_000
-MAX_BATCH = 500
 
-# Seconds between tries after a lost connection, a deadlock, or a lock that was not had in time.
+# What may succeed the next time: a lost connection, a deadlock, a lock that was not had in time.
+PASSING = (OperationalError, InterfaceError)
+
+# Seconds between tries.
 PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 
-# A room that another process holds is free again in milliseconds.
+# A room that another process holds is free again in milliseconds; a process that was stopped in the middle loses it
+# after some seconds (threads.py). Beyond this many the publish fails.
 HELD_PAUSE = 0.005
+HELD_PATIENCE = 15.0
 
 # A view that has committed waits this long for its entries' numbers. They come in any case.
 NUMBERING_PATIENCE = 2.0
 
 Item = Append | Number
-Job = tuple[Item, "Future[Entry | None]"]
 
 
 class Busy(Exception):
-    """The writer's queue is full; nothing was stored, and it may be tried again."""
+    """The item was not taken; nothing was stored, and it may be tried again."""
 
 
 def write(item: Append) -> Entry | None:
@@ -52,9 +56,9 @@ def write(item: Append) -> Entry | None:
 
 def pend(item: Append) -> Entry | None:
     """Inside a transaction of the caller's, have ``item`` stored with it; else do nothing."""
-    if not log.in_host_transaction():
+    if not pending.in_host_transaction():
         return None
-    entry = log.insert_pending(item)
+    entry = pending.insert(item)
     # In manual transaction management there is no on_commit; then the next read of the room numbers it.
     if transaction.get_connection(settings.DATABASE).in_atomic_block:
         # No partial(): where it fails, Django 5.2 asks it for a name, and the host would get an AttributeError.
@@ -62,11 +66,14 @@ def pend(item: Append) -> Entry | None:
     return entry
 
 
-def awrite(item: Append) -> "asyncio.Future[Entry | None]":
-    """Have ``item`` stored outside of any transaction of the caller's. Items are stored in the order of the calls."""
-    if under_test():
-        return asyncio.ensure_future(sync_to_async(write_here, thread_sensitive=True)(item))
-    return asyncio.wrap_future(writer().submit(item))
+def submit(item: Append, after: "Future[Entry | None] | None" = None) -> "Future[Entry | None]":
+    """Have ``item`` stored outside of any transaction of the caller's, from async code. See ``Writer.submit``."""
+    if not under_test():
+        return writer().submit(item, after)
+    future: Future[Entry | None] = Future()
+    here = asyncio.ensure_future(sync_to_async(write_here, thread_sensitive=True)(item))
+    here.add_done_callback(lambda done: _pass_on(done, future))
+    return future
 
 
 def write_here(item: Item) -> Entry | None:
@@ -77,79 +84,107 @@ def write_here(item: Item) -> Entry | None:
 
 
 def _number(room: str) -> None:
+    """After a host's commit. Of many publishes in one transaction the first numbers all."""
+    if not pending.waiting([room_key(room)]):
+        return
     if under_test():
         write_here(Number(room))
     else:
         writer().submit(Number(room)).result(NUMBERING_PATIENCE)
 
 
+def _pass_on(done: "asyncio.Future[Entry | None]", future: "Future[Entry | None]") -> None:
+    if done.cancelled():
+        future.cancel()
+    elif error := done.exception():
+        future.set_exception(error)
+    else:
+        future.set_result(done.result())
+
+
 class Writer:
-    """A thread that commits what it is handed, in the order in which it was handed over."""
+    """A thread that commits what it is handed, in the order in which it was handed over for each room."""
 
     def __init__(self, append: Callable[[list[Item]], list[Entry | Held | None]] = log.append) -> None:
         self._append = append
-        self._waiting: deque[Job] = deque()
+        self._backlog = Backlog()
         self._something = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def submit(self, item: Item) -> "Future[Entry | None]":
-        """Have ``item`` stored; the future ends after the commit. Raise :class:`Busy` when too much waits."""
-        future: Future[Entry | None] = Future()
-        future.set_running_or_notify_cancel()  # From here on nobody can cancel it: it will be stored.
+    def submit(self, item: Item, after: "Future[Entry | None] | None" = None) -> "Future[Entry | None]":
+        """Have ``item`` stored; the future ends after the commit.
+
+        Raise :class:`Busy` when too much waits, or when ``after``, which was submitted before, has failed: it will
+        come again, and must not come behind this one.
+        """
+        job = Job(item)
+        job.future.set_running_or_notify_cancel()  # From here on nobody can cancel it: it will be stored.
         with self._something:
-            if len(self._waiting) >= MAX_WAITING:
+            if len(self._backlog) >= MAX_WAITING:
                 raise Busy(f"{MAX_WAITING} publishes are waiting to be stored.")
-            self._waiting.append((item, future))
+            if after is not None and has_failed(after):
+                raise Busy("An earlier message was not stored.")
+            self._backlog.add(job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="django_rooms.writer", daemon=True)
                 self._thread.start()
             self._something.notify()
-        return future
+        return job.future
 
     def _run(self) -> None:
         while True:
             with self._something:
-                while not self._waiting:
+                while not self._backlog:
                     self._something.wait()
-            batch = self._take(MAX_BATCH)
-            if held := self._store(batch):
-                time.sleep(HELD_PAUSE)
-                with self._something:
-                    self._waiting.extendleft(reversed(held))  # In front: a sender's order holds.
-
-    def _take(self, most: int) -> list[Job]:
-        with self._something:
-            return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+                if self._backlog.only_held:
+                    self._something.wait(HELD_PAUSE)
+                batch = self._backlog.take()
+            held = self._store(batch)
+            with self._something:
+                self._backlog.put_back(batch, held)
 
     def _store(self, batch: list[Job]) -> list[Job]:
         """Commit ``batch`` and end its futures; return what another process's locks kept out."""
         try:
-            outcomes = self._commit([item for item, _ in batch])
-        except Exception as error:
-            if len(batch) > 1 and not isinstance(error, (OperationalError, InterfaceError)):
-                # One bad item never fails its neighbours.
-                return [held for job in batch for held in self._store([job])]
-            if isinstance(error, (OperationalError, InterfaceError)):
-                # Those behind must not be stored before these, which will be sent again.
-                batch = [*batch, *self._take(MAX_WAITING)]
-            logger.error("%d publishes were not stored.", len(batch), exc_info=error)
-            for _, future in batch:
-                future.set_exception(error)
+            outcomes = self._commit([job.item for job in batch])
+        except PASSING as error:
+            self._fail(batch, error)
             return []
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
+        except Exception as error:
+            return self._store_alone(batch, error)
+        for job, outcome in zip(batch, outcomes, strict=True):
             if not isinstance(outcome, Held):
-                future.set_result(outcome)
-        return [job for job, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, Held)]
+                job.future.set_result(outcome)
+        return [job for job, outcome in zip(batch, outcomes, strict=True) if outcome is Held.HELD and _patient(job)]
+
+    def _store_alone(self, batch: list[Job], error: Exception) -> list[Job]:
+        """One bad item never fails its neighbours."""
+        if len(batch) == 1:
+            logger.error("A publish in the room %r was not stored.", batch[0].room, exc_info=error)
+            batch[0].future.set_exception(error)
+            return []
+        held: list[Job] = []
+        for job in batch:
+            in_order = job.room not in {other.room for other in held}
+            held += self._store([job]) if in_order else [job]
+        return held
+
+    def _fail(self, batch: list[Job], error: Exception) -> None:
+        """What waits behind must not be stored before these, which will be sent again: it fails with them."""
+        with self._something:
+            batch = [*batch, *self._backlog.clear()]
+            logger.error("%d publishes were not stored.", len(batch), exc_info=error)
+            for job in batch:
+                if not job.future.done():
+                    job.future.set_exception(error)
 
     def _commit(self, items: list[Item]) -> list[Entry | Held | None]:
         """Try again what may succeed the next time, also where the answer to COMMIT was lost: ids tell repeats."""
         for pause in PAUSES:
             try:
                 return self._try(items)
-            except (OperationalError, InterfaceError) as error:
-                logger.warning(
-                    "The rooms' database did not answer as it should; trying again in %s s: %s", pause, error
-                )
+            except PASSING as error:
+                logger.warning("The rooms' database did not do as it should; trying again in %s s: %s", pause, error)
                 time.sleep(pause)
         return self._try(items)
 
@@ -158,21 +193,37 @@ class Writer:
         return self._append(items)
 
 
+def has_failed(future: "Future[Entry | None]") -> bool:
+    """It was not stored, and may be sent again."""
+    return future.done() and isinstance(future.exception(), PASSING)
+
+
+def _patient(job: Job) -> bool:
+    """Whether a job that was held goes on waiting; otherwise it has failed."""
+    if time.monotonic() - job.since < HELD_PATIENCE:
+        return True
+    message = f"The room {job.room!r} was held by another process for {HELD_PATIENCE:g} s."
+    job.future.set_exception(OperationalError(message))
+    return False
+
+
 _writer: Writer | None = None
+_lock = threading.Lock()
 
 
 def writer() -> Writer:
     """This process's writer, with its thread started by the first use."""
     global _writer
-    if _writer is None:
-        _writer = Writer()
-    return _writer
+    with _lock:
+        if _writer is None:
+            _writer = Writer()
+        return _writer
 
 
 def _forget() -> None:
-    """A forked child has none of its parent's threads."""
-    global _writer
-    _writer = None
+    """A forked child has none of its parent's threads, and may have copied a lock that is taken."""
+    global _writer, _lock
+    _writer, _lock = None, threading.Lock()
 
 
 os.register_at_fork(after_in_child=_forget)

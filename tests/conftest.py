@@ -87,13 +87,14 @@ def serve(sqlite_url):
 
 @pytest.fixture(scope="session")
 def shared_servers(empty_sqlite, tmp_path_factory):
-    """``shared_servers("daphne", url)``: one of each, for all tests that leave it as it was."""
+    """``shared_servers("daphne", layer="none")``: one of each, for all tests that leave it as it was."""
     sqlite = serving.copy_of(empty_sqlite, tmp_path_factory.mktemp("shared"))
     with ExitStack() as stack:
 
         @cache
-        def start(program, database=sqlite):
-            return stack.enter_context(serving.Server(program, serving.environment(database)))
+        def start(program, **options):
+            variables = serving.environment(**{"database": sqlite, **options})
+            return stack.enter_context(serving.Server(program, variables))
 
         yield start
 

@@ -32,7 +32,8 @@ LISTENS = re.compile(r"(?:running on http://|Listening on TCP address )127\.0\.0
 
 # What a server writes when something came up that nobody had thought of.
 UNHANDLED = re.compile(
-    r"Traceback \(most recent|^ERROR|^CRITICAL|Exception (?:in|ignored)|Unhandled|never (?:retrieved|awaited)", re.M
+    r"Traceback \(most recent|^ERROR|^CRITICAL|Exception (?:in|ignored)|Unhandled|never (?:retrieved|awaited)",
+    re.MULTILINE,
 )
 
 

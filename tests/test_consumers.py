@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from concurrent.futures import Future
 
 import pytest
 from channels.auth import AuthMiddlewareStack
@@ -11,11 +12,12 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from communicating import client, heard, one_loop
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import override_settings
 from django.urls import path, re_path
 
 from django_rooms import connection as connection_module
-from django_rooms import consumers, get_room, group_name, log, rooms, writer
+from django_rooms import consumers, get_room, group_name, log, pages, rooms, writer
 from django_rooms.consumers import MAX_INBOX, RoomConsumer
 from django_rooms.models import Entry, RoomLog
 from django_rooms.people import Guest
@@ -371,13 +373,13 @@ async def test_what_the_server_publishes_is_heard():
 
 @one_loop
 async def test_a_writer_that_is_full_refuses_and_holds_the_senders_order(monkeypatch):
-    def full(item):
+    def full(item, after=None):
         raise writer.Busy
 
     async with client() as ann:
         await ann.ask("join", room="lobby")
         with monkeypatch.context() as patch:
-            patch.setattr(writer, "awrite", full)
+            patch.setattr(writer, "submit", full)
             error = await ann.ask("publish", room="lobby", id="1", body={})
             assert (error["code"], error["retry_after"] > 0) == ("busy", True)
         error = await ann.ask("publish", room="lobby", id="2", body={})
@@ -388,15 +390,15 @@ async def test_a_writer_that_is_full_refuses_and_holds_the_senders_order(monkeyp
 
 @one_loop
 async def test_a_database_that_fails_is_told_and_may_be_tried_again(monkeypatch):
-    def fail(item):
-        future = asyncio.get_running_loop().create_future()
-        future.set_exception(OSError("gone"))
+    def fail(item, after=None):
+        future = Future()
+        future.set_exception(OperationalError("gone"))
         return future
 
     async with client() as ann:
         await ann.ask("join", room="lobby")
         with monkeypatch.context() as patch:
-            patch.setattr(writer, "awrite", fail)
+            patch.setattr(writer, "submit", fail)
             error = await ann.ask("publish", room="lobby", id="1", body={})
         assert (error["code"], error["retry_after"] > 0) == ("unavailable", True)
         assert (await ann.ask("publish", room="lobby", id="2", body={}))["code"] == "busy"
@@ -410,12 +412,12 @@ async def test_a_log_that_cannot_be_read_is_told_and_may_be_tried_again(monkeypa
 
     async with client() as ann:
         with monkeypatch.context() as patch:
-            patch.setattr(log, "newest", fail)
+            patch.setattr(pages, "newest", fail)
             error = await ann.ask("join", room="lobby")
             assert (error["code"], error["retry_after"] > 0) == ("unavailable", True)
         assert (await ann.ask("join", room="lobby"))["type"] == "joined"
         with monkeypatch.context() as patch:
-            patch.setattr(log, "page", fail)
+            patch.setattr(pages, "page", fail)
             assert (await ann.ask("history", room="lobby"))["code"] == "unavailable"
         assert (await ann.ask("history", room="lobby"))["type"] == "history"
 
@@ -960,5 +962,5 @@ async def test_a_project_that_forgot_the_app_is_told(settings, caplog):
     settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != "django_rooms"]
     async with client() as ann:
         assert await ann.closed() == 4502
-    assert "INSTALLED_APPS" in ann.seen[-1]["message"]
+    assert "INSTALLED_APPS" in ann.seen[-2]["message"]
     assert "INSTALLED_APPS" in caplog.text

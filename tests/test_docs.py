@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, User
 from readme import ROOT, blocks, page, rows, section
 
 import django_rooms
-from django_rooms import connection, consumers, doorbell, group_name, registry, sending, writer
+from django_rooms import connection, consumers, doorbell, group_name, publishing, registry, sending, writer
 from django_rooms.conf import DEFAULTS
 from django_rooms.protocol import frames, text
 from django_rooms.protocol.codes import CloseCode, ErrorCode
@@ -112,7 +112,7 @@ def test_the_wire_says(sentence):
     [
         ("frames in an array", f"{frames.MAX_BATCH}"),
         ("rooms on a connection", f"{connection.MAX_ROOMS}"),
-        ("publishes of a connection without an answer yet", f"{connection.MAX_IN_FLIGHT}"),
+        ("publishes of a connection in a room without an answer yet", f"{publishing.MAX_IN_FLIGHT}"),
         ("publishes that wait for a process's writer", f"{writer.MAX_WAITING:,}"),
         ("replies and events that wait for a connection", f"{sending.MAX_UNSENT // 2**20} MiB"),
         ("one write to a socket", f"{connection.WRITE_TIMEOUT:g} s"),

@@ -11,10 +11,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from django_rooms import get_room, log, writer
-from django_rooms.log import Append, Extract, Held, Number
+from django_rooms import get_room, log, pages, pending, writer
+from django_rooms.appends import Append, Held, Number
 from django_rooms.models import Entry, Pending, RoomLog
 from django_rooms.names import room_key
+from django_rooms.pages import Extract
 from django_rooms.protocol.entries import Author, Position
 
 real = pytest.mark.django_db(transaction=True)
@@ -104,7 +105,7 @@ class TestAppend:
     def test_a_batch_is_stored_in_its_order(self):
         entries = store(said(text='{"n":1}'), said(text='{"n":2}'), said(text='{"n":3}'))
         assert [(entry.offset, entry.body["n"]) for entry in entries] == [(1, 1), (2, 2), (3, 3)]
-        assert log.page("lobby", 10).entries == entries
+        assert pages.page("lobby", 10).entries == entries
 
     def test_each_room_counts_for_itself(self):
         entries = store(said("a"), said("b"), said("a"), said("c"), said("b"))
@@ -152,16 +153,16 @@ class TestAppend:
     def test_twins_of_names_and_of_ids_stay_apart(self, one, other):
         store(said(one), said(other), said(other))
         assert (offsets(one), offsets(other)) == ([1], [1, 2])
-        assert log.heads([one, other]).keys() == {one, other}
+        assert pages.heads([one, other]).keys() == {one, other}
         ids = store(said("ids", id=one), said("ids", id=other), said("ids", id=one))
         assert [entry.offset for entry in ids] == [1, 2, 1]
-        assert [entry.id for entry in log.page("ids", 10).entries] == [one, other]
+        assert [entry.id for entry in pages.page("ids", 10).entries] == [one, other]
 
     def test_what_was_said_is_kept_to_the_byte(self):
         text = '{"text":"Grüße 👋🏽 \u2028  ","n":1.0,"z":0,"a":1}'
         author = Author("g1", "Zoë 😀")
         (stored,) = store(Append("lobby", "g:1", "a😀", text, author))
-        (read,) = log.page("lobby", 1).entries
+        (read,) = pages.page("lobby", 1).entries
         assert read == stored
         assert read.text == stored.text
         assert text in read.text
@@ -169,7 +170,7 @@ class TestAppend:
     def test_times_are_kept_to_the_millisecond_in_which_they_are_told(self):
         (stored,) = store(said())
         assert stored.at.microsecond % 1000 == 0
-        assert log.page("lobby", 1).entries[0].at == stored.at
+        assert pages.page("lobby", 1).entries[0].at == stored.at
         assert RoomLog.objects.get().last_at == stored.at
 
     def test_a_batch_costs_as_many_statements_for_many_rooms_as_for_one(self):
@@ -212,92 +213,92 @@ class TestAppend:
 class TestReading:
     def test_a_page_has_the_newest_messages_oldest_first(self):
         entries = store(*[said() for _ in range(5)])
-        page = log.page("lobby", 3)
+        page = pages.page("lobby", 3)
         assert (page.entries, page.position.offset, page.more) == (entries[2:], 5, True)
         assert page.position.epoch == RoomLog.objects.get().epoch
 
     def test_a_page_says_whether_there_are_older_ones(self):
         entries = store(*[said() for _ in range(5)])
-        assert not log.page("lobby", 5).more
-        assert log.page("lobby", 5, before=5).entries == entries[:4]
-        assert not log.page("lobby", 4, before=5).more
-        assert log.page("lobby", 3, before=5).more
-        assert log.page("lobby", 3, before=1).entries == []
-        assert log.page("lobby", 3, before=2**53 - 1).entries == entries[2:]
+        assert not pages.page("lobby", 5).more
+        assert pages.page("lobby", 5, before=5).entries == entries[:4]
+        assert not pages.page("lobby", 4, before=5).more
+        assert pages.page("lobby", 3, before=5).more
+        assert pages.page("lobby", 3, before=1).entries == []
+        assert pages.page("lobby", 3, before=2**53 - 1).entries == entries[2:]
 
     def test_a_page_of_no_messages_has_the_position_all_the_same(self):
         store(*[said() for _ in range(5)])
-        page = log.page("lobby", 0)
+        page = pages.page("lobby", 0)
         assert (page.entries, page.position.offset, page.more) == ([], 5, True)
 
     def test_a_room_without_a_log_is_at_its_beginning(self):
-        assert log.page("lobby", 10) == log.Page(Position("", 0), [], False)
-        assert log.after("lobby", 0) == Extract("", 0, 0, [])
-        assert log.newest("lobby", 10) == Extract("", 0, 0, [])
-        assert log.heads(["lobby"]) == {}
+        assert pages.page("lobby", 10) == pages.Page(Position("", 0), [], False)
+        assert pages.after("lobby", 0) == Extract("", 0, 0, [])
+        assert pages.newest("lobby", 10) == Extract("", 0, 0, [])
+        assert pages.heads(["lobby"]) == {}
         assert not RoomLog.objects.exists()
 
     def test_a_page_goes_on_where_its_entries_end_also_while_others_publish(self, monkeypatch):
         """An entry that is committed between the statements is either on the page or after its position."""
         store(said())
-        read_log = log._log
+        read_log = pages._log
 
         def read_log_then_publish(name):
             row = read_log(name)
-            monkeypatch.setattr(log, "_log", read_log)
+            monkeypatch.setattr(pages, "_log", read_log)
             store(said())
             return row
 
-        monkeypatch.setattr(log, "_log", read_log_then_publish)
-        page = log.page("lobby", 10)
+        monkeypatch.setattr(pages, "_log", read_log_then_publish)
+        page = pages.page("lobby", 10)
         assert page.position.offset == page.entries[-1].offset == 2
 
     def test_an_empty_page_misses_nothing_that_comes_while_it_is_read(self, monkeypatch):
-        monkeypatch.setattr(log, "_log", lambda name: store(said()) and None)
-        page = log.page("lobby", 10)
+        monkeypatch.setattr(pages, "_log", lambda name: store(said()) and None)
+        page = pages.page("lobby", 10)
         assert (page.position, page.entries) == (("", 0), [])
 
     def test_what_comes_after_an_offset_is_contiguous(self):
         entries = store(*[said() for _ in range(5)])
-        extract = log.after("lobby", 2)
+        extract = pages.after("lobby", 2)
         assert (extract.entries, extract.floor, extract.head) == (entries[2:], 0, 5)
-        assert log.after("lobby", 5).entries == []
-        assert log.after("lobby", 9).entries == []
-        assert log.after("lobby", 0, limit=2).entries == entries[:2]
-        assert log.newest("lobby", 2).entries == entries[3:]
+        assert pages.after("lobby", 5).entries == []
+        assert pages.after("lobby", 9).entries == []
+        assert pages.after("lobby", 0, limit=2).entries == entries[:2]
+        assert pages.newest("lobby", 2).entries == entries[3:]
 
     def test_a_row_that_the_host_deleted_is_gone_and_passed(self):
         store(*[said() for _ in range(4)])
         Entry.objects.filter(offset__in=[2, 4]).delete()
-        assert [(e.offset, e.kind) for e in log.after("lobby", 0).entries] == [
+        assert [(e.offset, e.kind) for e in pages.after("lobby", 0).entries] == [
             (1, "message"),
             (2, "gone"),
             (3, "message"),
             (4, "gone"),
         ]
-        assert [entry.offset for entry in log.page("lobby", 10).entries] == [1, 3]
+        assert [entry.offset for entry in pages.page("lobby", 10).entries] == [1, 3]
         assert store(said())[0].offset == 5
 
     def test_a_page_whose_last_row_is_gone_goes_on_after_the_last_that_it_read(self):
         store(*[said() for _ in range(3)])
         Entry.objects.filter(offset=3).delete()
-        page = log.page("lobby", 10)
-        assert log.after("lobby", page.position.offset).recovers(page.position)
+        page = pages.page("lobby", 10)
+        assert pages.after("lobby", page.position.offset).recovers(page.position)
 
     def test_a_pruned_log_begins_after_its_floor(self):
         store(*[said() for _ in range(5)])
         Entry.objects.filter(offset__lte=3).delete()
         RoomLog.objects.update(floor=3)
-        assert [entry.offset for entry in log.after("lobby", 0).entries] == [4, 5]
-        assert [entry.offset for entry in log.page("lobby", 10).entries] == [4, 5]
+        assert [entry.offset for entry in pages.after("lobby", 0).entries] == [4, 5]
+        assert [entry.offset for entry in pages.page("lobby", 10).entries] == [4, 5]
 
     def test_a_log_that_was_pruned_to_its_end_has_its_position_still(self):
         store(*[said() for _ in range(5)])
         Entry.objects.all().delete()
         RoomLog.objects.update(floor=5)
-        page = log.page("lobby", 10)
+        page = pages.page("lobby", 10)
         assert (page.position.offset, page.entries) == (5, [])
-        assert log.after("lobby", 5).recovers(page.position)
+        assert pages.after("lobby", 5).recovers(page.position)
 
     @pytest.mark.parametrize(
         ("position", "recovers"),
@@ -323,26 +324,26 @@ class TestReading:
     def test_heads_are_read_together(self):
         store(said("a"), said("b"), said("b"))
         with CaptureQueriesContext(connection) as queries:
-            heads = log.heads(["a", "b", "nothing"])
+            heads = pages.heads(["a", "b", "nothing"])
         assert {name: position.offset for name, position in heads.items()} == {"a": 1, "b": 2}
         assert len(queries) == 2
 
     def test_large_entries_make_short_pages_and_extracts(self):
         text = json.dumps({"t": "x" * 30_000})
         entries = store(*[said(text=text) for _ in range(20)])
-        page = log.page("lobby", 20)
+        page = pages.page("lobby", 20)
         assert 1 < len(page.entries) < 20
         assert (page.more, page.position.offset, page.entries[-1]) == (True, 20, entries[-1])
-        extract = log.after("lobby", 0)
+        extract = pages.after("lobby", 0)
         assert extract.entries == entries[: len(extract.entries)]
-        assert sum(len(entry.text) for entry in extract.entries) <= log.PAGE_CHARACTERS
+        assert sum(len(entry.text) for entry in extract.entries) <= pages.CHARACTERS
         assert extract.head == 20
 
     def test_a_project_without_time_zones_has_a_log_too(self):
         with override_settings(USE_TZ=False):
             (stored,) = store(said())
             assert stored.at.tzinfo is not None
-            assert log.page("lobby", 1).entries[0].text == stored.text
+            assert pages.page("lobby", 1).entries[0].text == stored.text
             assert stored.at.astimezone(UTC)
 
 
@@ -404,15 +405,15 @@ class TestHostTransactions:
 
     def test_what_nobody_numbered_is_numbered_by_the_next_read(self):
         for read in (
-            lambda: log.page("lobby", 10).position.offset,
-            lambda: log.after("lobby", 0).head,
-            lambda: log.newest("lobby", 1).head,
-            lambda: log.heads(["lobby"])["lobby"].offset,
+            lambda: pages.page("lobby", 10).position.offset,
+            lambda: pages.after("lobby", 0).head,
+            lambda: pages.newest("lobby", 1).head,
+            lambda: pages.heads(["lobby"])["lobby"].offset,
             lambda: store(said())[0].offset - 1,
         ):
             before = len(offsets())
             with transaction.atomic():
-                log.insert_pending(said())
+                pending.insert(said())
             assert read() == before + 1
 
     def test_a_read_inside_a_transaction_numbers_nothing(self):
@@ -446,12 +447,12 @@ class TestHostTransactions:
         assert [entry.offset for entry in get_room("lobby").history()] == [1]
 
     def test_a_transaction_of_the_hosts_is_told_from_none(self):
-        assert not log.in_host_transaction()
+        assert not pending.in_host_transaction()
         with transaction.atomic():
-            assert log.in_host_transaction()
+            assert pending.in_host_transaction()
             with transaction.atomic():
-                assert log.in_host_transaction()
-        assert not log.in_host_transaction()
+                assert pending.in_host_transaction()
+        assert not pending.in_host_transaction()
 
     @with_row_locks
     def test_an_open_transaction_that_published_stalls_nobody(self):
@@ -498,8 +499,8 @@ class TestBesideOthers:
     def test_reading_waits_for_nobody(self):
         store(said())
         with in_another_transaction(lambda: store(said())):
-            assert log.page("lobby", 10).position.offset == 1
-            assert log.after("lobby", 0).head == 1
+            assert pages.page("lobby", 10).position.offset == 1
+            assert pages.after("lobby", 0).head == 1
 
     def test_a_commit_of_another_thread_is_seen(self):
         in_another_thread(lambda: get_room("lobby").publish({}))
@@ -509,6 +510,6 @@ class TestBesideOthers:
 class TestAHostsTestCase(TestCase):
     def test_the_block_of_the_test_itself_is_no_transaction_of_the_hosts(self):
         assert connection.in_atomic_block
-        assert not log.in_host_transaction()
+        assert not pending.in_host_transaction()
         with transaction.atomic():
-            assert log.in_host_transaction()
+            assert pending.in_host_transaction()

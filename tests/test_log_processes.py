@@ -48,11 +48,11 @@ READ = """
 import json
 import django
 django.setup()
-from django_rooms import log
+from django_rooms import pages
 from django_rooms.models import Pending, RoomLog
 logs = {}
 for name in RoomLog.objects.values_list("name", flat=True):
-    logs[name] = [[entry.offset, entry.body] for entry in log.after(name, 0).entries]
+    logs[name] = [[entry.offset, entry.body] for entry in pages.after(name, 0).entries]
 assert not Pending.objects.exists()
 print(json.dumps(logs))
 """

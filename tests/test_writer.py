@@ -5,8 +5,9 @@ import threading
 import pytest
 from django.db import InterfaceError, OperationalError
 
+from django_rooms import backlog
 from django_rooms import writer as writer_module
-from django_rooms.log import Append, Held, Number
+from django_rooms.appends import Append, Held, Number
 from django_rooms.writer import Busy, Writer
 
 PATIENCE = 10
@@ -75,7 +76,7 @@ def test_an_item_alone_waits_for_no_others(log):
 
 
 def test_a_batch_is_bounded(log, monkeypatch):
-    monkeypatch.setattr(writer_module, "MAX_BATCH", 3)
+    monkeypatch.setattr(backlog, "MAX_BATCH", 3)
     results(submit_behind(log, Writer(log.append), *map(said, range(7))))
     assert log.batches == [["first"], ["0", "1", "2"], ["3", "4", "5"], ["6"]]
 

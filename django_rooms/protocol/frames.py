@@ -164,7 +164,7 @@ def check_id(value: Any) -> str:
     """An id is 1–64 characters, chosen by the client, the same each time that the same thing is sent."""
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID:
         raise FrameError(ErrorCode.BAD_ID, f"'id' is a string of 1 to {MAX_ID} characters.")
-    return value
+    return _kept(value)
 
 
 def check_event(name: Any, body: Any, body_bytes: int) -> str:

@@ -61,7 +61,8 @@ def test_what_was_on_its_way_when_the_server_was_killed_is_stored_once(serve, op
     ann.room().shows(*texts)
 
 
-@pytest.mark.parametrize("layer", [pytest.param("core", marks=pytest.mark.redis), pytest.param("pubsub", marks=pytest.mark.redis)])
+@pytest.mark.redis
+@pytest.mark.parametrize("layer", ["core", "pubsub"])
 def test_two_processes_joined_by_redis_serve_one_room(serve, open_tab, room, redis_url, layer):
     one, two = (serve(layer=layer, redis=redis_url, look=3600) for _ in range(2))
     ann, bob = open_tab(one, f"rooms/{room}/"), open_tab(two, f"rooms/{room}/")

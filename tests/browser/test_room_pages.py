@@ -141,7 +141,9 @@ def test_the_policy_that_pages_live_under_is_strict_and_its_violations_are_seen(
     open_tab.expected.append("Content Security Policy")
 
     assert tab.response.headers["content-security-policy"].startswith("default-src 'self'")
-    tab.page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hacked = 1'}))")
+    tab.page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.hacked = 1'}))"
+    )
 
     assert tab.page.evaluate("window.hacked") is None
     assert any("Content Security Policy" in line for line in tab.complaints)

@@ -8,24 +8,7 @@ import serving
 from databases import database
 from django.db.utils import ConnectionHandler
 from servers.client import connected
-
-POSTGRESQL = pytest.mark.postgresql
-MARIADB = pytest.mark.mariadb
-REDIS = pytest.mark.redis
-
-# Each database with each of its companions somewhere; all with all would show no more and take long.
-PROGRAMS_AND_DATABASES = (
-    pytest.param(("uvicorn", "sqlite")),
-    pytest.param(("daphne", "sqlite")),
-    pytest.param(("uvicorn", "postgresql"), marks=POSTGRESQL),
-    pytest.param(("daphne", "mariadb"), marks=MARIADB),
-)
-DATABASES_AND_LAYERS = (
-    pytest.param(("sqlite", "core"), marks=REDIS),
-    pytest.param(("sqlite", "pubsub"), marks=REDIS),
-    pytest.param(("postgresql", "pubsub"), marks=[POSTGRESQL, REDIS]),
-    pytest.param(("mariadb", "core"), marks=[MARIADB, REDIS]),
-)
+from servers.sites import DATABASES_AND_LAYERS, NEVER, PROGRAMS_AND_DATABASES
 
 
 @pytest.fixture(scope="session")
@@ -56,22 +39,23 @@ def any_program(request, database_url):
 def any_served_database(request, database_url, shared_servers):
     """A server of either program on a database of any kind, for tests that leave it as it was."""
     program, database = request.param
-    server = shared_servers(program) if database == "sqlite" else shared_servers(program, database_url(database))
+    server = shared_servers(program, **given(database, database_url))
     yield server
     server.check()
 
 
-@pytest.fixture(params=[pytest.param(layer, marks=REDIS) for layer in ("core", "pubsub")])
-def any_shared_layer(request, redis_url):
-    """The options of a server whose layer reaches other processes."""
-    return {"layer": request.param, "redis": redis_url}
-
-
 @pytest.fixture(params=DATABASES_AND_LAYERS, ids="-".join)
-def any_site(request, database_url, redis_url):
-    """The options of servers that share a database and a layer."""
+def any_site(request, database_url, redis_url, shared_servers):
+    """Two servers that share a database and a layer, for tests that leave them as they were.
+
+    They do not look at the log, so what comes over comes by doorbell, and requests are atomic there.
+    """
     database, layer = request.param
-    return {"database": database_url(database), "layer": layer, "redis": redis_url}
+    options = {"layer": layer, "redis": redis_url, "look": NEVER, "atomic_requests": 1}
+    servers = [shared_servers(program, **options, **given(database, database_url)) for program in ("uvicorn", "daphne")]
+    yield servers
+    for server in servers:
+        server.check()
 
 
 @pytest.fixture
@@ -88,6 +72,11 @@ async def connect():
             return client
 
         yield open_socket
+
+
+def given(database, database_url):
+    """SQLite's is the one that all shared servers have."""
+    return {} if database == "sqlite" else {"database": database_url(database)}
 
 
 def made(url, blocker, create, drop):

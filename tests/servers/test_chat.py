@@ -4,6 +4,7 @@ import asyncio
 from urllib.parse import quote
 
 import pytest
+import serving
 
 pytestmark = pytest.mark.servers
 
@@ -13,7 +14,8 @@ async def test_two_people_chat_and_a_third_reads_it_later(any_served_database, c
     ann, bob = await connect(server, room), await connect(server)
     await bob.join(room)
 
-    assert [await ann.publish(room, "one"), await bob.publish(room, "two"), await ann.publish(room, "three")] == [1, 2, 3]
+    offsets = [await who.publish(room, text) for who, text in ((ann, "one"), (bob, "two"), (ann, "three"))]
+    assert offsets == [1, 2, 3]
 
     assert await ann.texts(room, count=3) == await bob.texts(room, count=3) == ["one", "two", "three"]
     late = await connect(server, room)
@@ -82,6 +84,34 @@ async def test_the_same_publish_twice_is_stored_once(server, connect, room):
     assert await ann.texts(room, last="and on") == ["hi", "and on"]
 
 
+# Prints the cookie of somebody who has signed in.
+SIGN_IN = """
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+client = Client()
+client.force_login(User.objects.create_user({name!r}, first_name="Ann", last_name="Lee"))
+print(client.cookies.output(header="", attrs=()))
+"""
+
+
+async def test_who_has_signed_in_is_known_on_the_socket(server, connect, room):
+    name = room.replace("/", "-")
+    shell = ("shell", "--verbosity=0", "-c", SIGN_IN.format(name=name))
+    cookie = await asyncio.to_thread(serving.manage, server.variables, *shell)
+    club = f"members/{name}"
+
+    ann = await connect(server, club, additional_headers={"Cookie": cookie.strip()})
+    guest = await connect(server)
+
+    user = ann.frames[0]["user"]
+    assert (user["name"], user["key"][0]) == ("Ann Lee", "u")
+    await ann.publish(club, "members only")
+    await ann.texts(club, count=1)
+    assert ann.rooms[club].entries[0]["author"] == user
+    assert (await guest.ask("join", room=club))["code"] == "forbidden"
+
+
 async def test_rooms_nested_under_a_prefix_of_the_host(any_server, connect, room):
     plain, nested = await connect(any_server, room), await connect(any_server, room, path="nested/ws/rooms/")
 
@@ -90,8 +120,9 @@ async def test_rooms_nested_under_a_prefix_of_the_host(any_server, connect, room
     assert await plain.texts(room, count=1) == ["from below"]
 
 
-@pytest.mark.parametrize("name", ["notes/кухня", "notes/会議室", "notes/a b&c?d#e%f"])
-async def test_a_room_of_any_script_has_an_address(any_server, connect, name):
+@pytest.mark.parametrize("script", ["кухня", "会議室", "a b&c?d#e%f"])
+async def test_a_room_of_any_script_has_an_address(any_server, connect, room, script):
+    name = f"{room}/{script}"
     ann = await connect(any_server)
     await ann.join(name)
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 import serving
+from servers.sites import any_layer
 
 pytestmark = pytest.mark.servers
 
@@ -35,10 +36,9 @@ async def channel_of(client):
             return name
 
 
-async def test_a_shell_alerts_every_consumer_in_the_room_in_every_process(
-    serve, connect, room, any_shared_layer
-):
-    one, two = (serve(program, **any_shared_layer) for program in ("uvicorn", "daphne"))
+@any_layer
+async def test_a_shell_alerts_every_consumer_in_the_room_in_every_process(any_site, connect, room):
+    one, two = any_site
     inside = [await connect(server, room, path=ALERTS) for server in (one, one, two)]
     outside = await connect(one, f"{room}/other", path=ALERTS)
     for client in [*inside, outside]:
@@ -64,8 +64,9 @@ async def test_a_view_alerts_everybody_over_the_in_memory_layer(server, connect,
         assert (await client.frame("alert"))["text"] == "From a view"
 
 
-async def test_a_message_to_one_channel_reaches_that_consumer_alone(serve, connect, room, any_shared_layer):
-    one, two = (serve(**any_shared_layer) for _ in range(2))
+@any_layer
+async def test_a_message_to_one_channel_reaches_that_consumer_alone(any_site, connect, room):
+    one, two = any_site
     ann, bob, cem = [await connect(server, room, path=ALERTS) for server in (one, one, two)]
     channels = [await channel_of(client) for client in (ann, bob, cem)]
     assert len(set(channels)) == 3

@@ -1,32 +1,30 @@
-"""Two server processes, one room: the layer makes it fast, the log makes it true.
-
-``LOOK`` is far away where a doorbell is to be shown, and near where there is none.
-"""
+"""Two server processes, one room: the layer makes it fast, the log makes it true."""
 
 import asyncio
 
 import pytest
 import serving
+from servers.sites import NEVER, any_layer
 
 pytestmark = pytest.mark.servers
 
-NEVER = 3600
 
-
-async def test_what_one_process_stores_reaches_the_other_in_order(serve, connect, room, any_site):
-    one, two = serve("uvicorn", look=NEVER, **any_site), serve("daphne", look=NEVER, **any_site)
+async def test_what_one_process_stores_reaches_the_other_in_order(any_site, connect, room):
+    one, two = any_site
     ann, bob = await connect(one, room), await connect(two, room)
 
     for n in range(10):
         await ann.publish(room, f"ann {n}")
-    await asyncio.gather(*(who.publish(room, f"{name} {n}") for n in range(30) for name, who in (("x", ann), ("y", bob))))
+    people = [("ann", ann), ("bob", bob)]
+    await asyncio.gather(*(who.publish(room, f"{name} and all: {n}") for n in range(30) for name, who in people))
 
     # What came over from the other process came by doorbell, for a look would take an hour.
     assert await ann.texts(room, count=70) == await bob.texts(room, count=70)
 
 
-async def test_large_entries_reach_the_other_process_too(serve, connect, room, any_shared_layer):
-    one, two = (serve(look=NEVER, **any_shared_layer) for _ in range(2))
+@any_layer
+async def test_large_entries_reach_the_other_process_too(any_site, connect, room):
+    one, two = any_site
     ann, bob = await connect(one, room), await connect(two, room)
     large = "я" * 15_000
 
@@ -58,8 +56,9 @@ async def test_one_process_needs_no_layer_at_all(serve, connect, room):
     assert await bob.frame("event", event="typing")
 
 
-async def test_an_event_reaches_everybody_but_its_sender(serve, connect, room, any_shared_layer):
-    one, two = (serve(look=NEVER, **any_shared_layer) for _ in range(2))
+@any_layer
+async def test_an_event_reaches_everybody_but_its_sender(any_site, connect, room):
+    one, two = any_site
     ann, bob, cem = await connect(one, room), await connect(one, room), await connect(two, room)
     # The other process listens a moment after the join: once an entry has come over, it does.
     await ann.publish(room, "there?")
@@ -75,8 +74,8 @@ async def test_an_event_reaches_everybody_but_its_sender(serve, connect, room, a
     assert not [frame for frame in ann.frames if frame.get("event") == "typing"]
 
 
-async def test_a_management_command_is_heard(serve, connect, room, any_site):
-    server = serve(look=NEVER, **any_site)
+async def test_a_management_command_is_heard(any_site, connect, room):
+    server, _ = any_site
     ann = await connect(server, room)
     await ann.publish(room, "hello?")
 

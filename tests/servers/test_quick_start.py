@@ -49,9 +49,7 @@ def variables():
 
 def type_in(command, folder):
     program, *arguments = shlex.split(command)
-    done = subprocess.run(
-        [*PROGRAMS[program], *arguments], cwd=folder, env=variables(), capture_output=True, text=True
-    )
+    done = subprocess.run([*PROGRAMS[program], *arguments], cwd=folder, env=variables(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "django_rooms." not in done.stderr, "Our own checks complain of the quick start."
 

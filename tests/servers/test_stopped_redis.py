@@ -5,10 +5,10 @@ import time
 import uuid
 
 import pytest
+from servers.sites import NEVER
 
 pytestmark = [pytest.mark.servers, pytest.mark.redis]
 
-NEVER = 3600
 LAYERS = pytest.mark.parametrize("layer", ["core", "pubsub"])
 
 

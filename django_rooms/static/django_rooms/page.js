@@ -31,6 +31,7 @@ class RoomElement extends HTMLElement {
   #listening;
   #pinned = true; // the reader is at the newest entry, and stays there
   #late = false; // the room has gone on since this section was rendered
+  #held = []; // what came while it was late
 
   connectedCallback() {
     this.#listening = new AbortController();
@@ -84,7 +85,7 @@ class RoomElement extends HTMLElement {
     const on = (type, handle) => this.#room.addEventListener(type, ({ detail }) => handle(detail), { signal });
     on("state", ({ state, ...why }) => this.#show(state, why));
     on("entries", ({ entries }) => this.#append(entries));
-    on("reset", (page) => this.#replace(page));
+    on("reset", (page) => this.#startOver(page));
     on("can", ({ publish }) => this.#allow(publish));
     this.#rooms.addEventListener("welcome", () => this.#introduce(this.#rooms.user), { signal });
     this.#introduce(this.#rooms.user);
@@ -140,6 +141,8 @@ class RoomElement extends HTMLElement {
   // Entries come in, in the room's order.
 
   #append(entries) {
+    // A section that came late first has to read what was said before these.
+    if (this.#late) return this.#held.push(...entries);
     for (const entry of entries) {
       // Another section of the same room may have been rendered earlier.
       if (entry.offset <= this.position.offset) continue;
@@ -169,12 +172,17 @@ class RoomElement extends HTMLElement {
     this.#settle();
   }
 
+  #startOver(page) {
+    this.#late = false;
+    this.#replace(page);
+    this.#append(this.#held.splice(0));
+  }
+
   async #catchUp() {
     const position = this.#room.position;
     try {
       const page = await this.#room.history(position.offset + 1, Number(this.dataset.history));
-      this.#late = false;
-      this.#replace({ ...page, position });
+      if (this.#late) this.#startOver({ ...page, position });
     } catch {
       // The connection ended meanwhile. It comes back, and so does this.
     }
@@ -268,6 +276,7 @@ class RoomElement extends HTMLElement {
       item.dataset.stored = offset;
       this.#dropIfPassed(item);
     } catch (refusal) {
+      if (item.dataset.offset) return; // only the answer was lost: the entry itself is here
       this.#mark(item, "failed", this.#words(refusal.code) ?? refusal.message);
       this.#settle();
     }
@@ -331,6 +340,7 @@ class RoomElement extends HTMLElement {
     item.dataset.author = author?.key ?? "";
     item.toggleAttribute("data-own", author?.key === this.dataset.me);
     fill(item, "author", author?.name ?? "");
+    toggle(item, "guest", author?.key.startsWith("g") ?? false); // the server gives such keys to guests alone
     fill(item, "text", body.text);
     part(item, "time")?.setAttribute("datetime", at);
     this.#tellTimes([item]);

@@ -1,0 +1,29 @@
+"""Which servers, databases and layers tests are run with."""
+
+import pytest
+
+# Seconds between looks, where a doorbell is to be shown.
+NEVER = 3600
+
+POSTGRESQL = pytest.mark.postgresql
+MARIADB = pytest.mark.mariadb
+REDIS = pytest.mark.redis
+
+# Each database with each of its companions somewhere; all with all would show no more and take long.
+PROGRAMS_AND_DATABASES = (
+    pytest.param(("uvicorn", "sqlite")),
+    pytest.param(("daphne", "sqlite")),
+    pytest.param(("uvicorn", "postgresql"), marks=POSTGRESQL),
+    pytest.param(("daphne", "mariadb"), marks=MARIADB),
+)
+LAYERS = (
+    pytest.param(("sqlite", "core"), marks=REDIS),
+    pytest.param(("sqlite", "pubsub"), marks=REDIS),
+)
+# For tests to which the database makes no difference.
+any_layer = pytest.mark.parametrize("any_site", LAYERS, ids="-".join, indirect=True)
+DATABASES_AND_LAYERS = (
+    *LAYERS,
+    pytest.param(("postgresql", "pubsub"), marks=[POSTGRESQL, REDIS]),
+    pytest.param(("mariadb", "core"), marks=[MARIADB, REDIS]),
+)
