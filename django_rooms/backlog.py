@@ -76,9 +76,10 @@ class Backlog:
         for room in {job.room for job in tried} - {job.room for job in held}:
             self._waiting.extendleft(reversed(self._aside.pop(room, deque())))
 
-    def clear(self) -> list[Job]:
-        """Everything, in order within each room."""
-        jobs = [job for room in self._aside.values() for job in room] + list(self._waiting)
-        self._waiting.clear()
-        self._aside.clear()
-        return jobs
+    def clear(self, room: str | None = None) -> list[Job]:
+        """Take everything out, or all of one room, in order within each room."""
+        rooms = list(self._aside) if room is None else [room]
+        aside = [job for name in rooms for job in self._aside.pop(name, ())]
+        waiting = [job for job in self._waiting if room in (None, job.room)]
+        self._waiting = deque() if room is None else deque(job for job in self._waiting if job.room != room)
+        return aside + waiting

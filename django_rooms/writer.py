@@ -108,6 +108,8 @@ class Writer:
     def __init__(self, append: Callable[[list[Item]], list[Entry | Held | None]] = log.append) -> None:
         self._append = append
         self._backlog = Backlog()
+        # The batch that is being stored.
+        self._taken: list[Job] = []
         self._something = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -138,24 +140,33 @@ class Writer:
                     self._something.wait()
                 if self._backlog.only_held:
                     self._something.wait(HELD_PAUSE)
-                batch = self._backlog.take()
-            held = self._store(batch)
+                self._taken = self._backlog.take()
+            held = self._store(self._taken)
             with self._something:
-                self._backlog.put_back(batch, held)
+                self._backlog.put_back(self._taken, [job for job in held if not job.future.done()])
 
     def _store(self, batch: list[Job]) -> list[Job]:
         """Commit ``batch`` and end its futures; return what another process's locks kept out."""
         try:
             outcomes = self._commit([job.item for job in batch])
         except PASSING as error:
-            self._fail(batch, error)
+            self._fail(error)
             return []
         except Exception as error:
             return self._store_alone(batch, error)
         for job, outcome in zip(batch, outcomes, strict=True):
             if not isinstance(outcome, Held):
                 job.future.set_result(outcome)
-        return [job for job, outcome in zip(batch, outcomes, strict=True) if outcome is Held.HELD and _patient(job)]
+        held = [job for job, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, Held)]
+        self._lose_patience(held)
+        return held
+
+    def _lose_patience(self, held: list[Job]) -> None:
+        """Fail the rooms that were held for too long."""
+        now = time.monotonic()
+        for room in {job.room for job in held if now - job.since >= HELD_PATIENCE}:
+            message = f"The room {room!r} was held by another process for {HELD_PATIENCE:g} s."
+            self._fail(OperationalError(message), room)
 
     def _store_alone(self, batch: list[Job], error: Exception) -> list[Job]:
         """One bad item never fails its neighbours."""
@@ -165,18 +176,19 @@ class Writer:
             return []
         held: list[Job] = []
         for job in batch:
-            in_order = job.room not in {other.room for other in held}
-            held += self._store([job]) if in_order else [job]
+            if not job.future.done():  # It failed with an earlier one.
+                in_order = job.room not in {other.room for other in held}
+                held += self._store([job]) if in_order else [job]
         return held
 
-    def _fail(self, batch: list[Job], error: Exception) -> None:
-        """What waits behind must not be stored before these, which will be sent again: it fails with them."""
+    def _fail(self, error: Exception, room: str | None = None) -> None:
+        """What waits, in one room or in all, fails together: what failed will be sent again, and then comes first."""
         with self._something:
-            batch = [*batch, *self._backlog.clear()]
-            logger.error("%d publishes were not stored.", len(batch), exc_info=error)
-            for job in batch:
-                if not job.future.done():
-                    job.future.set_exception(error)
+            taken = [job for job in self._taken if not job.future.done() and room in (None, job.room)]
+            failed = [*taken, *self._backlog.clear(room)]
+            logger.error("%d publishes were not stored.", len(failed), exc_info=error)
+            for job in failed:
+                job.future.set_exception(error)
 
     def _commit(self, items: list[Item]) -> list[Entry | Held | None]:
         """Try again what may succeed the next time, also where the answer to COMMIT was lost: ids tell repeats."""
@@ -196,15 +208,6 @@ class Writer:
 def has_failed(future: "Future[Entry | None]") -> bool:
     """It was not stored, and may be sent again."""
     return future.done() and isinstance(future.exception(), PASSING)
-
-
-def _patient(job: Job) -> bool:
-    """Whether a job that was held goes on waiting; otherwise it has failed."""
-    if time.monotonic() - job.since < HELD_PATIENCE:
-        return True
-    message = f"The room {job.room!r} was held by another process for {HELD_PATIENCE:g} s."
-    job.future.set_exception(OperationalError(message))
-    return False
 
 
 _writer: Writer | None = None

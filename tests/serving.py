@@ -73,6 +73,7 @@ class Process:
 
     def __init__(self, command, **options):
         self.output = ""
+        self._ended = False
         self._more = threading.Condition()
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **options
@@ -86,14 +87,15 @@ class Process:
                 self.output += line
                 self._more.notify_all()
         with self._more:
+            self._ended = True
             self._more.notify_all()
 
-    def wait_for(self, pattern, start=0):
-        """The first match of ``pattern`` in the output from ``start`` on, which may be still to come."""
+    def wait_for(self, pattern):
+        """The first match of ``pattern`` in the output, which may be still to come."""
         search = re.compile(pattern).search
         with self._more:
-            self._more.wait_for(lambda: search(self.output, start) or not self._reader.is_alive(), PATIENCE)
-            found = search(self.output, start)
+            self._more.wait_for(lambda: search(self.output) or self._ended, PATIENCE)
+            found = search(self.output)
         assert found, f"The process never wrote {pattern!r}, but:\n{self.output}"
         return found
 
@@ -165,9 +167,6 @@ class Server:
         """As the machine's out-of-memory killer does it."""
         self._end(signal.SIGKILL)
 
-    def wait_for(self, pattern):
-        return self._process.wait_for(pattern)
-
     def check(self):
         """Fail if something unhandled was logged since the last check."""
         output, start = self.output, self._checked
@@ -203,10 +202,6 @@ class Redis:
 
     def kill(self):
         self._process.end(signal.SIGKILL)
-
-    def restart(self):
-        self.kill()
-        self.start()
 
 
 @contextmanager

@@ -12,15 +12,18 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from communicating import client, heard, one_loop
 from django.contrib.auth.models import User
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.test import override_settings
 from django.urls import path, re_path
 
 from django_rooms import connection as connection_module
 from django_rooms import consumers, get_room, group_name, log, pages, rooms, writer
 from django_rooms.consumers import MAX_INBOX, RoomConsumer
+from django_rooms.hub import hub
 from django_rooms.models import Entry, RoomLog
 from django_rooms.people import Guest
+from django_rooms.protocol.entries import Author
+from django_rooms.protocol.outbox import Outbox
 from django_rooms.routing import not_found, websocket_urlpatterns
 
 pytestmark = pytest.mark.django_db
@@ -271,6 +274,30 @@ async def test_a_policy_that_fails_is_a_refusal_and_the_socket_lives_on(monkeypa
     assert "ZeroDivisionError" in caplog.text
 
 
+@one_loop
+async def test_who_may_not_join_again_is_in_the_room_no_more(monkeypatch):
+    async with client() as ann, client() as bob:
+        await ann.ask("join", room="lobby")
+        await bob.ask("join", room="lobby")
+        with monkeypatch.context() as patch:
+            patch.setattr(rooms.PublicRoom, "can_join", lambda self, user: False)
+            assert (await ann.ask("join", room="lobby"))["code"] == "forbidden"
+        assert (await ann.ask("publish", room="lobby", id="1", body={}))["code"] == "not_joined"
+        await bob.ask("publish", room="lobby", id="2", body={})
+        await bob.receive("entries")
+        assert await heard(ann) == []
+
+
+@one_loop
+async def test_a_rejoin_that_is_refused_closes_a_feed_that_nobody_else_follows(monkeypatch):
+    async with client() as ann:
+        await ann.ask("join", room="lobby")
+        assert hub().feeds.keys() == {"lobby"}
+        monkeypatch.setattr(rooms.PublicRoom, "can_join", lambda self, user: False)
+        await ann.ask("join", room="lobby")
+        assert hub().feeds == {}
+
+
 # Publishing.
 
 
@@ -403,6 +430,41 @@ async def test_a_database_that_fails_is_told_and_may_be_tried_again(monkeypatch)
         assert (error["code"], error["retry_after"] > 0) == ("unavailable", True)
         assert (await ann.ask("publish", room="lobby", id="2", body={}))["code"] == "busy"
         assert (await ann.ask("publish", room="lobby", id="1", body={}))["offset"] == 1
+
+
+@one_loop
+async def test_a_message_that_may_not_be_sent_again_blocks_no_others(monkeypatch):
+    """Its sender lost the right to publish while it was waiting to send it again."""
+
+    def full(item, after=None):
+        raise writer.Busy
+
+    monkeypatch.setattr(connection_module, "VERDICT_AGE", -1)
+    async with client() as ann:
+        await ann.ask("join", room="lobby")
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "submit", full)
+            assert (await ann.ask("publish", room="lobby", id="1", body={}))["code"] == "busy"
+        with monkeypatch.context() as patch:
+            patch.setattr(rooms.PublicRoom, "can_publish", lambda self, user: False)
+            assert (await ann.ask("publish", room="lobby", id="1", body={}))["code"] == "forbidden"
+        assert (await ann.ask("publish", room="lobby", id="2", body={}))["offset"] == 1
+
+
+@one_loop
+async def test_a_message_that_the_database_does_not_take_blocks_no_others(monkeypatch):
+    def fail(item, after=None):
+        future = Future()
+        future.set_exception(DataError("odd"))
+        return future
+
+    async with client() as ann:
+        await ann.ask("join", room="lobby")
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "submit", fail)
+            error = await ann.ask("publish", room="lobby", id="1", body={})
+        assert (error["code"], "retry_after" in error) == ("bad_body", False)
+        assert (await ann.ask("publish", room="lobby", id="2", body={}))["offset"] == 1
 
 
 @one_loop
@@ -673,6 +735,35 @@ async def test_a_socket_for_what_cannot_be_joined_says_why_and_ends(address, err
         assert (closing["type"], closing["code"], closing["reconnect"]) == ("closing", close_code, False)
 
 
+# Too slow.
+
+
+@one_loop
+async def test_who_asks_for_more_than_it_reads_is_closed_and_is_in_no_room(monkeypatch):
+    reads = asyncio.Event()
+
+    class Stuck(RoomConsumer):
+        async def send_text(self, text):
+            await reads.wait()
+            await super().send_text(text)
+
+    reads.set()
+    async with client(application=URLRouter([path("ws/rooms/", Stuck.as_asgi())])) as ann:
+        for name in ("lobby", "notes/a"):
+            await ann.ask("join", room=name)
+        await heard(ann)
+        monkeypatch.setattr(Outbox, "crowded", property(lambda self: False))  # It is read from all the same.
+        reads.clear()
+        for n in range(50):
+            await ann.send({"type": "ping", "n": "x" * 60_000})
+        while hub().feeds:
+            await asyncio.sleep(0)
+        reads.set()
+        assert await ann.closed() == 4503
+        pongs = len([frame for frame in ann.seen if frame["type"] == "pong"])
+    assert 10 < pongs < 50
+
+
 # The handshake.
 
 
@@ -722,6 +813,44 @@ async def test_a_foreign_origin_is_refused_before_accepting_and_logged(origin, c
 async def test_the_sites_own_origin_and_none_are_welcome(headers):
     async with client(headers=headers) as ann:
         await ann.receive("welcome")
+
+
+# Who it is.
+
+
+class Unreadable:
+    """A lazy user whose session cannot be loaded."""
+
+    @property
+    def is_authenticated(self):
+        raise OperationalError("the sessions have gone")
+
+
+def show_nobody(user):
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("address", ["/ws/rooms/", "/ws/rooms/lobby/", "/elsewhere/"])
+@pytest.mark.parametrize("fault", ["person", "SHOW_USER", "SHOW_USER's key"])
+@one_loop
+async def test_who_cannot_be_known_is_told_so_and_may_come_back(fault, address, caplog):
+    function = {"SHOW_USER": "show_nobody", "SHOW_USER's key": "show_as_a_guest"}.get(fault)
+    shown = {"SHOW_USER": f"{__name__}.{function}"} if function else {}
+    with override_settings(DJANGO_ROOMS=shown):
+        async with client(address, user=ANN if shown else Unreadable()) as ann:
+            assert await ann.closed() == 4004
+            assert [frame["type"] for frame in ann.seen] == ["error", "closing"]
+            assert ann.seen[0]["code"] == "unavailable"
+            assert (ann.seen[1]["code"], ann.seen[1]["reconnect"]) == (4004, True)
+            # What was on its way when the socket was closed harms nothing.
+            await ann.send({"type": "join", "ref": 1, "room": "lobby"})
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "Nobody knows who this is, so the connection is closed."
+    ]
+
+
+def show_as_a_guest(user):
+    return Author("greta", "Greta")
 
 
 # Plain Channels.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -415,6 +415,81 @@ class TestHostTransactions:
             with transaction.atomic():
                 pending.insert(said())
             assert read() == before + 1
+
+    @pytest.mark.parametrize("error", [OperationalError("a deadlock"), DatabaseError("odd")])
+    def test_a_reader_never_sees_that_what_is_pending_could_not_be_numbered(self, error, monkeypatch, caplog):
+        store(said())
+        with transaction.atomic():
+            pending.insert(said())
+
+        def fail(batch):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(log, "append", fail)
+            assert pages.page("lobby", 10).position.offset == 1
+            assert (pages.after("lobby", 0).head, pages.newest("lobby", 1).head) == (1, 1)
+            assert pages.heads(["lobby"])["lobby"].offset == 1
+        assert caplog.text.count(f"could not be numbered yet: {error}") == 5
+        assert pages.page("lobby", 10).position.offset == 2
+
+    def test_many_publishes_in_one_transaction_are_numbered_by_one_append(self, monkeypatch):
+        batches, append = [], log.append
+        monkeypatch.setattr(log, "append", lambda batch: batches.append(batch) or append(batch))
+        with transaction.atomic():
+            for n in range(20):
+                get_room("lobby").publish({"n": n})
+        assert batches == [[Number("lobby")]]
+        assert [entry.body["n"] for entry in get_room("lobby").history()] == list(range(20))
+
+    def test_more_that_is_pending_than_one_transaction_takes_is_numbered_in_several_in_order(self, monkeypatch, news):
+        monkeypatch.setattr(pending, "MAX_ROWS", 3)
+        with transaction.atomic():
+            for n in range(8):
+                get_room("lobby").publish({"n": n})
+        assert [(item.first, item.head) for item in news] == [(1, 3), (4, 6), (7, 8)]
+        assert [entry.body["n"] for entry in get_room("lobby").history()] == list(range(8))
+        assert not Pending.objects.exists()
+
+    def test_much_that_is_pending_is_numbered_in_several_transactions_too(self, monkeypatch, news):
+        monkeypatch.setattr(pending, "MAX_CHARACTERS", 15)
+        with transaction.atomic():
+            for n in range(5):
+                get_room("lobby").publish({"n": n, "t": "x"})  # 15 characters
+        assert [(item.first, item.head) for item in news] == [(n, n) for n in range(1, 6)]
+        assert [entry.body["n"] for entry in get_room("lobby").history()] == list(range(5))
+
+    def test_what_is_published_waits_until_all_that_was_pending_is_numbered(self, monkeypatch):
+        monkeypatch.setattr(pending, "MAX_ROWS", 3)
+        with transaction.atomic():
+            for n in range(7):
+                pending.insert(said(id=f"pending {n}"))
+        later, other = said(id="later"), said("other")
+        outcomes = [store(later, other, Number("lobby")) for _ in range(3)]
+        assert [outcome[0] for outcome in outcomes[:2]] == [Held.HELD] * 2
+        assert [outcome[2] for outcome in outcomes] == [Held.HELD, Held.HELD, None]
+        assert [outcome[1].offset for outcome in outcomes] == [1, 1, 1]  # The other room waits for nobody.
+        assert outcomes[2][0].offset == 8
+        ids = [entry.id for entry in pages.page("lobby", 10).entries]
+        assert ids == [*[f"pending {n}" for n in range(7)], "later"]
+        assert_whole()
+
+    def test_a_publish_behind_much_that_is_pending_comes_after_it(self, monkeypatch):
+        monkeypatch.setattr(pending, "MAX_ROWS", 2)
+        with transaction.atomic():
+            for n in range(5):
+                pending.insert(said(text='{"n":%d}' % n))
+        assert get_room("lobby").publish({"n": 5}).offset == 6
+        assert [entry.body["n"] for entry in get_room("lobby").history()] == list(range(6))
+
+    def test_only_the_rooms_with_more_than_is_taken_wait(self, monkeypatch):
+        monkeypatch.setattr(pending, "MAX_ROWS", 3)
+        with transaction.atomic():
+            for room in ("a", "b", "a", "b", "b"):
+                pending.insert(said(room))
+        outcomes = store(said("a"), said("b"), said("c"))
+        assert [outcome if outcome is Held.HELD else outcome.offset for outcome in outcomes] == [3, Held.HELD, 1]
+        assert (offsets("a"), offsets("b")) == ([1, 2, 3], [1])
 
     def test_a_read_inside_a_transaction_numbers_nothing(self):
         with transaction.atomic():

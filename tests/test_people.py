@@ -10,6 +10,7 @@ from django_rooms.people import (
     MAX_GUEST_NAME,
     Guest,
     check_guest_name,
+    checked,
     name_guest,
     person_in,
     person_of,
@@ -98,6 +99,18 @@ def test_a_name_in_any_script_can_be_chosen(name):
         ("a\u202eb", "characters"),
         ("a\u200db", "characters"),
         ("a\ud83d", "characters"),
+        ("\u3164", "characters"),
+        ("a\u3164b", "characters"),
+        ("a\uffa0b", "characters"),
+        ("a\u115fb", "characters"),
+        ("a\u034fb", "characters"),
+        ("a\u17b4b", "characters"),
+        ("a\u180eb", "characters"),
+        ("a\u2800b", "characters"),
+        ("a\ufe0fb", "characters"),
+        ("@", "characters"),
+        ("ann@example.org", "characters"),
+        ("ann＠example.org", "characters"),
     ],
     ids=lambda value: ascii(value)[:12],
 )
@@ -114,6 +127,56 @@ def test_a_guest_cannot_take_a_users_name(name):
     with pytest.raises(ValidationError) as error:
         check_guest_name(name)
     assert error.value.code == "taken"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["Anna Maria Lee", "anna maria lee", "ANNA  MARIA LEE", "Ａnna Maria Lee"])
+@pytest.mark.parametrize(
+    ("first_name", "last_name"),
+    [("Anna", "Maria Lee"), ("Anna Maria", "Lee"), ("Anna Maria Lee", ""), ("", "Anna Maria Lee")],
+)
+def test_a_guest_cannot_take_a_users_full_name(name, first_name, last_name):
+    User.objects.create_user("ann", first_name=first_name, last_name=last_name)
+    with pytest.raises(ValidationError) as error:
+        check_guest_name(name)
+    assert error.value.code == "taken"
+
+
+@pytest.mark.django_db
+def test_a_part_of_a_full_name_is_free():
+    User.objects.create_user("ann", first_name="Anna", last_name="Lee")
+    assert [check_guest_name(name) for name in ("Anna", "Lee", "Lee Anna")] == ["Anna", "Lee", "Lee Anna"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["иван", "Иван", "ИВАН"])
+@pytest.mark.parametrize("taken", ["иван", "Иван", "ИВАН"])
+def test_a_guest_cannot_take_a_users_name_in_another_case_of_any_script(name, taken):
+    """SQLite's own comparison without case knows ASCII alone."""
+    User.objects.create_user(taken)
+    with pytest.raises(ValidationError) as error:
+        check_guest_name(name)
+    assert error.value.code == "taken"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["Иван Петров", "иван петров", "ИВАН ПЕТРОВ"])
+def test_a_guest_cannot_take_a_full_name_in_another_case_of_any_script(name):
+    User.objects.create_user("ivan", first_name="Иван", last_name="Петров")
+    with pytest.raises(ValidationError) as error:
+        check_guest_name(name)
+    assert error.value.code == "taken"
+
+
+@pytest.mark.django_db
+def test_a_name_with_an_at_sign_tells_nothing_of_who_has_an_account():
+    User.objects.create_user("ann@example.org")
+    codes = set()
+    for name in ("ann@example.org", "nobody@example.org"):
+        with pytest.raises(ValidationError) as error:
+            check_guest_name(name)
+        codes.add((error.value.code, error.value.message))
+    assert len(codes) == 1
 
 
 def test_senders_are_told_apart_whatever_their_keys():
@@ -147,6 +210,30 @@ def test_a_name_too_long_for_the_log_is_cut():
 def test_a_project_can_say_what_others_see():
     with override_settings(DJANGO_ROOMS={"SHOW_USER": f"{__name__}.show_nickname"}):
         assert show(ann()) == Author("nick-ann", "Nick")
+
+
+def test_a_user_is_never_shown_under_the_key_of_a_guest():
+    with override_settings(DJANGO_ROOMS={"SHOW_USER": f"{__name__}.show_greta"}):
+        with pytest.raises(ValueError, match="'greta'.*guests'"):
+            show(ann())
+        assert show(Guest("g1")).key == "greta"
+
+
+@pytest.mark.parametrize(
+    "author", [Author("u\0", "Ann"), Author("u1", "A\0"), Author("u\ud83d", "Ann"), Author("u1", "\udc4b")], ids=ascii
+)
+def test_an_author_that_cannot_be_stored_is_a_value_error(author):
+    with pytest.raises(ValueError, match="U\\+0000|surrogate"):
+        checked(author)
+
+
+def test_a_key_that_is_too_long_is_a_value_error():
+    with pytest.raises(ValueError, match="at most 64 characters; this one has 65"):
+        checked(Author("u" * 65, "Ann"))
+
+
+def show_greta(user):
+    return Author("greta", "Greta")
 
 
 def show_nickname(user):

@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import SynchronousOnlyOperation
+from django.db import transaction
 from django.test import override_settings
 
 from django_rooms import PublicRoom, Room, SignedInRoom, get_room, hub, writer
@@ -152,6 +153,26 @@ class TestHandle:
     def test_a_bad_body_is_a_value_error_that_says_why(self, body, why):
         with pytest.raises(ValueError, match=why):
             get_room("lobby").publish(body)
+        assert not RoomLog.objects.exists()
+
+    @pytest.mark.parametrize("id", ["a\0", "\0", "a\ud83d", "\udc4b"], ids=ascii)
+    def test_an_id_that_some_database_refuses_is_a_value_error_on_all(self, id):
+        with pytest.raises(ValueError, match="U\\+0000|surrogate"):
+            get_room("lobby").publish({}, id=id)
+        with transaction.atomic(), pytest.raises(ValueError, match="U\\+0000|surrogate"):
+            get_room("lobby").publish({}, id=id)
+        assert not RoomLog.objects.exists()
+
+    @pytest.mark.parametrize(
+        "author",
+        [Author("u\0", "Ann"), Author("u1", "A\0"), Author("u\ud83d", "Ann"), User(pk=1, first_name="A\0"), Guest("g\0")],
+        ids=ascii,
+    )
+    def test_an_author_that_some_database_refuses_is_a_value_error_on_all(self, author):
+        with pytest.raises(ValueError, match="U\\+0000|surrogate"):
+            get_room("lobby").publish({}, author=author)
+        with transaction.atomic(), pytest.raises(ValueError, match="U\\+0000|surrogate"):
+            get_room("lobby").publish({}, author=author)
         assert not RoomLog.objects.exists()
 
     def test_the_size_of_a_body_is_the_projects(self):

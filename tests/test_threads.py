@@ -7,7 +7,7 @@ import threading
 import pytest
 import serving
 from asgiref.sync import async_to_sync
-from django.db import InterfaceError, OperationalError, connection, connections
+from django.db import InterfaceError, OperationalError, connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_rooms import threads
@@ -133,3 +133,68 @@ def test_the_rooms_connection_lasts_and_gives_up_locks():
     assert found[2:] == list(ASK[connection.vendor].values())
     assert connection.settings_dict is before
     assert before["CONN_MAX_AGE"] == 0
+
+
+# What a host may have set for its own connections, and what must hold on ours all the same.
+ODD_OPTIONS = {"postgresql": {"isolation_level": 4}, "mysql": {"isolation_level": "serializable"}, "sqlite": {}}
+ISOLATION = {
+    "postgresql": ("SHOW transaction_isolation", "read committed"),
+    "mysql": ("SELECT @@tx_isolation", "READ-COMMITTED"),
+    "sqlite": ("SELECT 1", 1),
+}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_host_set_for_its_own_connections_does_not_change_the_rooms(monkeypatch):
+    host = connections.settings["default"]
+    options = {**host["OPTIONS"], **ODD_OPTIONS[connection.vendor]}
+    monkeypatch.setitem(host, "AUTOCOMMIT", False)
+    monkeypatch.setitem(host, "OPTIONS", options)
+    found = []
+
+    def look():
+        try:
+            use_own_connection()
+            mine = connections["default"]
+            found.append(mine.autocommit)
+            with transaction.atomic(), mine.cursor() as cursor:
+                question, _ = ISOLATION[mine.vendor]
+                cursor.execute(question)
+                found.append(cursor.fetchone()[0])
+        finally:
+            BaseDatabaseWrapper.close(connections["default"])
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [True, ISOLATION[connection.vendor][1]]
+    assert (host["AUTOCOMMIT"], host["OPTIONS"]) == (False, options)
+
+
+class Wrapper:
+    """A connection that is open already, as far as ``use_own_connection`` looks at one."""
+
+    connection, closed = object(), 0
+
+    def __init__(self, **settings):
+        self.settings_dict = {"OPTIONS": {}, **settings}
+
+    def close_if_unusable_or_obsolete(self):
+        self.closed += 1
+
+
+def test_the_settings_of_a_hosts_connection_are_ours_where_it_matters(monkeypatch):
+    options = {"isolation_level": "serializable", "pool": True, "charset": "utf8mb4"}
+    given = {"AUTOCOMMIT": False, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": options, "NAME": "shop"}
+    wrapper = Wrapper(**given)
+    monkeypatch.setattr(threads, "connections", {"default": wrapper})
+    use_own_connection()
+    assert wrapper.settings_dict == {
+        "AUTOCOMMIT": True,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": False,
+        "OPTIONS": {"charset": "utf8mb4"},
+        "NAME": "shop",
+    }
+    assert wrapper.closed == 1
+    assert options == {"isolation_level": "serializable", "pool": True, "charset": "utf8mb4"}

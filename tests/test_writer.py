@@ -149,6 +149,112 @@ def test_a_room_that_is_held_goes_in_front_of_the_next_batch_in_its_order(log):
     assert log.batches[-1][-1] == "3"
 
 
+def test_a_batch_is_bounded_by_characters_too(log, monkeypatch):
+    monkeypatch.setattr(backlog, "MAX_BATCH_CHARACTERS", 5)
+    results(submit_behind(log, Writer(log.append), *map(said, range(5))))
+    assert log.batches == [["first"], ["0", "1", "2"], ["3", "4"]]
+
+
+def test_nothing_is_taken_behind_one_that_has_failed_and_will_come_again(log, monkeypatch):
+    monkeypatch.setattr(writer_module, "PAUSES", ())
+    log.failures = [OperationalError("gone away")]
+    writer = Writer(log.append)
+    failed = writer.submit(said(1))
+    assert failed.exception(PATIENCE)
+    with pytest.raises(Busy, match="An earlier message"):
+        writer.submit(said(2), failed)
+    stored = writer.submit(said(1))
+    assert writer.submit(said(2), stored).result(PATIENCE)
+    assert log.batches == [["1"], ["1"], ["2"]] or log.batches == [["1"], ["1", "2"]]
+
+
+def test_what_failed_for_good_is_waited_for_by_nobody(log):
+    writer = Writer(log.append)
+    failed = writer.submit(said("bad"))
+    assert failed.exception(PATIENCE)
+    assert writer.submit(said(1), failed).result(PATIENCE)
+
+
+def test_what_waits_behind_a_failure_fails_with_it(log, monkeypatch):
+    """It would be stored before what failed, which will be sent again."""
+    monkeypatch.setattr(writer_module, "PAUSES", ())
+    log.failures = [OperationalError("gone away")]
+    writer = Writer(log.append)
+    log.open.clear()
+    first = writer.submit(said("first"))
+    log.entered.acquire(timeout=PATIENCE)
+    behind = [writer.submit(said(n)) for n in range(3)]
+    log.open.set()
+    assert [type(future.exception(PATIENCE)) for future in (first, *behind)] == [OperationalError] * 4
+    assert log.batches == [["first"]]
+
+
+def test_what_waits_behind_a_failure_in_a_batch_that_was_split_fails_with_it(log, monkeypatch):
+    monkeypatch.setattr(writer_module, "PAUSES", ())
+    log.failures = [*[None] * 4, OperationalError("gone away")]
+    writer = Writer(log.append)
+    futures = submit_behind(log, writer, said(1), said("bad"), said(2), said(3))
+    assert futures[0].exception(PATIENCE) is None
+    assert isinstance(futures[1].exception(PATIENCE), ValueError)
+    assert [type(future.exception(PATIENCE)) for future in futures[2:]] == [OperationalError] * 2
+    assert log.batches == [["first"], ["1", "bad", "2", "3"], ["1"], ["bad"], ["2"]]
+    assert writer.submit(said(4)).result(PATIENCE)
+
+
+def test_a_batch_that_was_split_keeps_the_order_of_a_room_that_was_held(log):
+    """The room is held when its first item is tried alone, and free when its second would be."""
+
+    def append(items):
+        log.held = {"held"} if len(log.batches) == 2 else set()
+        return log.append(items)
+
+    futures = submit_behind(log, Writer(append), said(1, "held"), said("bad"), said(2, "held"), said("free"))
+    assert results([futures[0], futures[2], futures[3]])
+    assert log.batches[:4] == [["first"], ["1", "bad", "2", "free"], ["1"], ["bad"]]
+    stored = [item for batch in log.batches[3:] for item in batch]
+    assert stored == ["bad", "free", "1", "2"]
+
+
+def test_a_held_room_delays_no_other_and_is_tried_again(log):
+    log.held = {"held"}
+    writer = Writer(log.append)
+    held = [writer.submit(said(n, "held")) for n in (1, 2)]
+    for n in range(5):
+        assert writer.submit(said(f"free {n}")).result(PATIENCE)
+    log.held.clear()
+    results(held)
+    assert not any(batch.count("2") and batch.index("2") < batch.index("1") for batch in log.batches if "1" in batch)
+
+
+def test_a_room_that_is_held_for_too_long_fails_and_the_others_go_on(log, monkeypatch):
+    monkeypatch.setattr(writer_module, "HELD_PATIENCE", 0)
+    log.held = {"held"}
+    writer = Writer(log.append)
+    free = submit_behind(log, writer, said(1, "held"), said(2))
+    with pytest.raises(OperationalError, match="'held' was held by another process for 0 s"):
+        free[0].result(PATIENCE)
+    assert free[1].result(PATIENCE)
+
+
+def test_a_room_that_is_held_for_too_long_fails_as_a_whole(log, monkeypatch):
+    """The younger ones would be stored before the first, which will be sent again."""
+    monkeypatch.setattr(backlog, "MAX_BATCH", 2)
+    log.held = {"held"}
+    writer = Writer(log.append)
+    log.open.clear()
+    writer.submit(said("first"))
+    log.entered.acquire(timeout=PATIENCE)
+    held = [writer.submit(said(n, "held")) for n in range(4)]
+    free = writer.submit(said("free"))
+    writer._backlog._waiting[0].since -= writer_module.HELD_PATIENCE  # The others came just now.
+    log.open.set()
+    assert [type(future.exception(PATIENCE)) for future in held] == [OperationalError] * 4
+    assert free.result(PATIENCE)
+    assert log.batches == [["first"], ["0", "1"], ["free"]]
+    log.held.clear()
+    assert writer.submit(said(0, "held")).result(PATIENCE)
+
+
 def test_a_number_is_written_as_an_item_is(log):
     assert Writer(log.append).submit(Number("lobby")).result(PATIENCE)
     assert log.batches == [["lobby"]]
