@@ -170,7 +170,9 @@ class Connection:
             hub().let_go(feed)
             return
         feed.followers.add(self)
-        publishing = Publishing(name, self._sender, self.author, self.sending.put)
+        # Who joins again, as a client does to resume, goes on with what it has under way.
+        here = self.places.get(name)
+        publishing = here.publishing if here else Publishing(name, self._sender, self.author, self.sending.put)
         place = self.places[name] = Place(room, feed, publishing, may_publish=may_publish, asked_at=asked_at)
         try:
             with _database():

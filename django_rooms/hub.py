@@ -133,9 +133,8 @@ class RoomFeed:
         return extract
 
     def _learn(self, head: Position) -> None:
-        """Whoever reads the log tells the feed how far it goes: it may have missed that, and a first epoch too."""
-        if head.offset:
-            self.hear(head.epoch, head.offset + 1, [], head.offset)
+        """Whoever reads the log tells the feed how far it goes, which may have missed a first epoch, or a log's end."""
+        self.hear(head.epoch, head.offset + 1, [], head.offset)
 
     async def _open(self) -> None:
         self._heard.clear()

@@ -20,12 +20,16 @@ class MemoryLog:
         self.open.set()
         self.asked = asyncio.Event()
         self.failure = None
+        # The look would find everything in the end; most tests are about what is found without it.
+        self.seen_by_look = False
 
     def fill(self, epoch, last):
         """The log has the entries up to ``last`` now, and rings no doorbell."""
         self.epoch, self.entries = epoch, [entry(offset) for offset in range(1, last + 1)]
 
     async def run(self, function, *args):
+        if function.__name__ == "heads":
+            return {room: Position(self.epoch, len(self.entries)) for room in args[0] if self.seen_by_look}
         self.reads.append((function.__name__, *args[1:]))
         self.asked.set()
         await self.open.wait()
@@ -43,6 +47,3 @@ class MemoryLog:
         found = self.entries if before is None else self.entries[: before - 1]
         taken = found[max(0, len(found) - limit) :]
         return Page(Position(self.epoch, taken[-1].offset if taken else 0), taken, len(taken) < len(found))
-
-    def heads(self, rooms):
-        return {room: Position(self.epoch, len(self.entries)) for room in rooms if self.epoch}

@@ -409,6 +409,7 @@ async def test_a_writer_that_is_full_refuses_and_holds_the_senders_order(monkeyp
             patch.setattr(writer, "submit", full)
             error = await ann.ask("publish", room="lobby", id="1", body={})
             assert (error["code"], error["retry_after"] > 0) == ("busy", True)
+        await ann.ask("join", room="lobby")  # A join of a joined room is a resume, and forgets nothing.
         error = await ann.ask("publish", room="lobby", id="2", body={})
         assert error["code"] == "busy"
         assert (await ann.ask("publish", room="lobby", id="1", body={}))["offset"] == 1
@@ -740,9 +741,14 @@ async def test_a_socket_for_what_cannot_be_joined_says_why_and_ends(address, err
 
 @one_loop
 async def test_who_asks_for_more_than_it_reads_is_closed_and_is_in_no_room(monkeypatch):
-    reads = asyncio.Event()
+    reads, all_taken = asyncio.Event(), asyncio.Event()
 
     class Stuck(RoomConsumer):
+        async def receive(self, text_data=None, bytes_data=None):
+            await super().receive(text_data, bytes_data)
+            if "last" in text_data:
+                all_taken.set()
+
         async def send_text(self, text):
             await reads.wait()
             await super().send_text(text)
@@ -754,10 +760,10 @@ async def test_who_asks_for_more_than_it_reads_is_closed_and_is_in_no_room(monke
         await heard(ann)
         monkeypatch.setattr(Outbox, "crowded", property(lambda self: False))  # It is read from all the same.
         reads.clear()
-        for n in range(50):
-            await ann.send({"type": "ping", "n": "x" * 60_000})
-        while hub().feeds:
-            await asyncio.sleep(0)
+        for n in [*["x" * 60_000] * 49, "last"]:
+            await ann.send({"type": "ping", "n": n})
+        await all_taken.wait()
+        assert hub().feeds == {}
         reads.set()
         assert await ann.closed() == 4503
         pongs = len([frame for frame in ann.seen if frame["type"] == "pong"])

@@ -15,6 +15,13 @@ class Follower:
         self.woken = asyncio.Event()
         self.messages = []
 
+    async def until(self, feed, position):
+        """Until the feed is there, as a follower learns of it."""
+        async with asyncio.timeout(10):
+            while feed.position != position:
+                await self.woken.wait()
+                self.woken.clear()
+
     def wake(self, room):
         self.woken.set()
 
@@ -46,6 +53,7 @@ async def feed(log, follower):
     feed = await hub().feed("lobby")
     feed.followers.add(follower)
     log.reads.clear()
+    log.asked.clear()
     yield feed
     hub().let_go(feed, follower)
 
@@ -93,11 +101,7 @@ async def test_a_read_that_fails_fails_all_who_wait_and_is_forgotten(log, feed):
 async def test_a_read_teaches_the_feed_how_far_the_log_goes(log, feed, follower, read):
     log.fill("k3Zp", 3)
     await read(feed)
-    await follower.woken.wait()
-    while feed.feed.behind:
-        follower.woken.clear()
-        await follower.woken.wait()
-    assert feed.position == Position("k3Zp", 3)
+    await follower.until(feed, Position("k3Zp", 3))
 
 
 async def test_a_page_of_older_messages_teaches_nothing(log, feed):
@@ -108,11 +112,15 @@ async def test_a_page_of_older_messages_teaches_nothing(log, feed):
 
 async def test_a_read_of_another_epoch_opens_the_feed_anew(log, feed, follower):
     feed.hear("k3Zp", 1, [entry(1).text], 1)
-    follower.woken.clear()
     log.fill("other", 2)
     await feed.extract(1)
-    await follower.woken.wait()
-    assert feed.position == Position("other", 2)
+    await follower.until(feed, Position("other", 2))
+
+
+async def test_a_read_that_finds_no_log_any_more_opens_the_feed_anew(log, feed, follower):
+    feed.hear("k3Zp", 1, [entry(1).text], 1)
+    await feed.extract(1)
+    await follower.until(feed, Position("", 0))
 
 
 async def test_a_read_of_an_empty_log_teaches_nothing(log, feed):
@@ -145,7 +153,6 @@ async def test_a_feed_that_cannot_open_is_let_go_and_tried_again(log, follower):
 
 async def test_the_look_finds_what_no_doorbell_told(log, feed, follower):
     log.fill("k3Zp", 2)
+    log.seen_by_look = True
     hub()._soon.set()
-    while feed.position != ("k3Zp", 2):
-        await follower.woken.wait()
-        follower.woken.clear()
+    await follower.until(feed, Position("k3Zp", 2))

@@ -478,7 +478,7 @@ class TestHostTransactions:
         monkeypatch.setattr(pending, "MAX_ROWS", 2)
         with transaction.atomic():
             for n in range(5):
-                pending.insert(said(text='{"n":%d}' % n))
+                pending.insert(said(text=json.dumps({"n": n})))
         assert get_room("lobby").publish({"n": 5}).offset == 6
         assert [entry.body["n"] for entry in get_room("lobby").history()] == list(range(6))
 

@@ -214,7 +214,7 @@ def test_a_project_can_say_what_others_see():
 
 def test_a_user_is_never_shown_under_the_key_of_a_guest():
     with override_settings(DJANGO_ROOMS={"SHOW_USER": f"{__name__}.show_greta"}):
-        with pytest.raises(ValueError, match="'greta'.*guests'"):
+        with pytest.raises(ValueError, match=r"'greta'.*guests'"):
             show(ann())
         assert show(Guest("g1")).key == "greta"
 
@@ -223,7 +223,7 @@ def test_a_user_is_never_shown_under_the_key_of_a_guest():
     "author", [Author("u\0", "Ann"), Author("u1", "A\0"), Author("u\ud83d", "Ann"), Author("u1", "\udc4b")], ids=ascii
 )
 def test_an_author_that_cannot_be_stored_is_a_value_error(author):
-    with pytest.raises(ValueError, match="U\\+0000|surrogate"):
+    with pytest.raises(ValueError, match=r"U\+0000|surrogate"):
         checked(author)
 
 

@@ -40,10 +40,11 @@ class Follower:
     async def until(self, position):
         """All frames until the place is there and nothing is left."""
         found = await self.rest()
-        while self.place.position != position:
-            await self.news.wait()
-            self.news.clear()
-            found += await self.rest()
+        async with asyncio.timeout(10):
+            while self.place.position != position:
+                await self.news.wait()
+                self.news.clear()
+                found += await self.rest()
         return found
 
 
@@ -116,6 +117,7 @@ async def test_a_restored_log_is_one_reset_for_who_is_there_and_none_for_who_res
     other, reader = await arrive()
     joined = await other.join(Join(1, "lobby", Position("new", 1)))
     assert (summary(joined), json.loads(joined)["recovered"]) == (("joined", [2]), True)
+    assert await other.rest() is None  # The feed is being opened anew.
     assert await follower.until(Position("new", 2)) == [("reset", [1, 2])]
     assert await reader.until(Position("new", 2)) == []
     assert await follower.rest() == await reader.rest() == []
@@ -176,14 +178,26 @@ async def test_twenty_who_fell_behind_at_one_offset_cost_one_read(log, arrive):
     assert log.reads == [("after", 1)]
 
 
-async def test_nothing_is_sent_while_the_feed_opens_anew(log, arrive):
-    log.fill("old", 3)
+async def test_a_log_that_was_deleted_makes_no_resets_without_end(log, arrive):
+    log.fill("k3Zp", 3)
     place, follower = await arrive()
-    await place.join(Join(1, "lobby"))
-    log.open.clear()
-    log.fill("new", 1)
-    place.feed.reopen()
-    assert await place.rest() is None
-    log.open.set()
+    place.position = Position("k3Zp", 1)
+    place.feed.feed.trim(0)
+    log.fill("", 0)
+    assert await follower.until(Position("", 0)) == [("reset", [])]
     await place.feed.opening
-    assert await follower.rest() == [("reset", [1])]
+    assert await follower.rest() == []
+    log.fill("new", 1)
+    place.feed.hear("new", 1, [entry(1).text], 1)
+    assert await follower.rest() == [("entries", [1])]
+
+
+async def test_who_joins_a_log_that_was_deleted_is_at_its_beginning(log, arrive):
+    log.fill("k3Zp", 3)
+    place, follower = await arrive()
+    place.feed.feed.trim(0)
+    log.fill("", 0)
+    joined = await place.join(Join(1, "lobby", Position("k3Zp", 1)))
+    assert (summary(joined), place.position) == (("joined", []), Position("", 0))
+    await place.feed.opening
+    assert await follower.rest() == []

@@ -45,8 +45,8 @@ class Sender:
         self.publishing = Publishing("lobby", "u:1", Author("u1", "Ann"), self._answer)
 
     def submit(self, *ids):
-        for id in ids:
-            self.publishing.submit(Publish(id, "lobby", id, "{}"))
+        for sent in ids:
+            self.publishing.submit(Publish(sent, "lobby", sent, "{}"))
 
     def refused(self, id):
         """The code of the refusal at once."""
@@ -119,7 +119,7 @@ async def test_of_several_that_failed_the_first_has_to_come_first(database, send
     database.open.set()
     assert await sender.answer("a", "b", "c") == ["unavailable"] * 3
     database.failure = None
-    assert [sender.refused(id) for id in ("b", "c", "new")] == [ErrorCode.BUSY] * 3
+    assert [sender.refused(sent) for sent in ("b", "c", "new")] == [ErrorCode.BUSY] * 3
     sender.submit("a", "b", "c", "new")
     assert await sender.answer("a", "b", "c", "new") == ["ok"] * 4
     assert database.stored == ["a", "b", "c", "new"]
@@ -136,7 +136,7 @@ async def test_of_several_that_failed_and_were_not_told_yet_the_first_has_to_com
     assert sender.refused("c") is ErrorCode.BUSY
     assert sender.refused("b") is ErrorCode.BUSY
     assert await sender.answer("a", "b") == ["unavailable"] * 2
-    assert [sender.refused(id) for id in ("c", "b")] == [ErrorCode.BUSY] * 2
+    assert [sender.refused(sent) for sent in ("c", "b")] == [ErrorCode.BUSY] * 2
     sender.submit("a", "b", "c")
     assert await sender.answer("a", "b", "c") == ["ok"] * 3
     assert database.stored == ["a", "b", "c"]

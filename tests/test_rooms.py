@@ -157,21 +157,27 @@ class TestHandle:
 
     @pytest.mark.parametrize("id", ["a\0", "\0", "a\ud83d", "\udc4b"], ids=ascii)
     def test_an_id_that_some_database_refuses_is_a_value_error_on_all(self, id):
-        with pytest.raises(ValueError, match="U\\+0000|surrogate"):
+        with pytest.raises(ValueError, match=r"U\+0000|surrogate"):
             get_room("lobby").publish({}, id=id)
-        with transaction.atomic(), pytest.raises(ValueError, match="U\\+0000|surrogate"):
+        with transaction.atomic(), pytest.raises(ValueError, match=r"U\+0000|surrogate"):
             get_room("lobby").publish({}, id=id)
         assert not RoomLog.objects.exists()
 
     @pytest.mark.parametrize(
         "author",
-        [Author("u\0", "Ann"), Author("u1", "A\0"), Author("u\ud83d", "Ann"), User(pk=1, first_name="A\0"), Guest("g\0")],
+        [
+            Author("u\0", "Ann"),
+            Author("u1", "A\0"),
+            Author("u\ud83d", "Ann"),
+            User(pk=1, first_name="A\0"),
+            Guest("g\0"),
+        ],
         ids=ascii,
     )
     def test_an_author_that_some_database_refuses_is_a_value_error_on_all(self, author):
-        with pytest.raises(ValueError, match="U\\+0000|surrogate"):
+        with pytest.raises(ValueError, match=r"U\+0000|surrogate"):
             get_room("lobby").publish({}, author=author)
-        with transaction.atomic(), pytest.raises(ValueError, match="U\\+0000|surrogate"):
+        with transaction.atomic(), pytest.raises(ValueError, match=r"U\+0000|surrogate"):
             get_room("lobby").publish({}, author=author)
         assert not RoomLog.objects.exists()
 
