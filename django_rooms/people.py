@@ -61,7 +61,8 @@ def person_of(request: HttpRequest) -> Any:
     guest = guest_in(session)
     if guest is None:
         guest = new_guest()
-        session[SESSION_KEY] = {"key": guest.key}
+        # With the name, which is in the language of this request: on the socket it stays the same.
+        session[SESSION_KEY] = {"key": guest.key, "name": guest.name}
     return guest
 
 

@@ -5,6 +5,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.core.exceptions import ValidationError
 from django.test import RequestFactory, override_settings
+from django.utils import translation
 
 from django_rooms.people import (
     MAX_GUEST_NAME,
@@ -42,6 +43,14 @@ def test_a_guest_is_the_same_for_as_long_as_the_session():
     assert isinstance(first, Guest)
     assert person_of(request_of(session=session)) == first
     assert person_of(request_of()) != first
+
+
+def test_a_guest_has_one_name_on_pages_in_their_language_and_on_sockets():
+    session = SessionStore()
+    with translation.override("de"):
+        guest = person_of(request_of(session=session))
+    assert guest.name.startswith("Gast ")
+    assert person_in({"session": session}).name == guest.name
 
 
 def test_a_guest_is_nobody_to_the_rest_of_django():
