@@ -36,54 +36,49 @@ class FrameError(Exception):
 
 
 @dataclass(frozen=True)
-class Join:
+class Request:
+    """What every frame of a client's may have: a number to be answered under, and the room it is about."""
+
     ref: Ref
     room: str | None
+
+
+@dataclass(frozen=True)
+class Join(Request):
     position: Position | None = None
     history: int = DEFAULT_HISTORY
 
 
 @dataclass(frozen=True)
-class Leave:
-    ref: Ref
-    room: str | None
+class Leave(Request):
+    pass
 
 
 @dataclass(frozen=True)
-class Publish:
-    ref: Ref
-    room: str | None
+class Publish(Request):
     id: str
     body_text: str
 
 
 @dataclass(frozen=True)
-class Event:
-    ref: Ref
-    room: str | None
+class Event(Request):
     event: str
     body: Any
 
 
 @dataclass(frozen=True)
-class History:
-    ref: Ref
-    room: str | None
+class History(Request):
     before: int | None = None
     limit: int = DEFAULT_HISTORY
 
 
 @dataclass(frozen=True)
-class Ping:
-    ref: Ref
-    room: str | None
+class Ping(Request):
     n: Any
 
 
 @dataclass(frozen=True)
-class Pong:
-    ref: Ref
-    room: str | None
+class Pong(Request):
     n: Any
 
 
