@@ -20,6 +20,8 @@ DONE = VENV / "installed.json"
 def ensure(extras, others=()):
     """Returns the .venv's Python, with django_rooms, its `extras` and `others` in it; takes nothing away."""
     if not packages.works(PYTHON, "-c", "import pip"):
+        if VENV.is_file():  # A redirect to somebody else's environment (PEP 832).
+            VENV.unlink()
         packages.make(VENV)
     wanted, have = {*extras, *others}, installed()
     if not wanted <= have or not have:
