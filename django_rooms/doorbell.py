@@ -36,7 +36,7 @@ def ring(news: list[News]) -> None:
     """Callable from any thread. An in-memory layer needs no doorbell: the hubs of this process are told directly."""
     if reaches_other_processes():
         for item in news:
-            texts = [entry.text for entry in item.entries]
+            texts = item.texts
             message = {"type": BELL, "epoch": item.epoch, "head": item.head, "first": item.first}
             fits = sum(map(len, texts)) <= MAX_TEXT and _doorbell().waiting < CROWD
             _doorbell().put(item.room, {**message, "entries": texts if fits else []})
@@ -122,9 +122,9 @@ def _doorbell() -> Doorbell:
 
 
 def _forget() -> None:
-    """A forked child has none of its parent's threads, and is somebody else."""
-    global _current, _process
-    _current, _process = None, uuid.uuid4().hex
+    """A forked child has none of its parent's threads, may have copied a lock that is taken, and is somebody else."""
+    global _current, _process, _lock
+    _current, _process, _lock = None, uuid.uuid4().hex, threading.Lock()
 
 
 @atexit.register

@@ -32,7 +32,6 @@ GAP_WAIT = 0.05
 # What a feed reads when it opens: a page, so that most who join find all they want in memory.
 OPENING = 64
 
-
 # Characters of one feed's tail: enough for a slow reader's minute in a busy room. All tails together have a bound too.
 MAX_TAIL = 1024 * 1024
 
@@ -163,21 +162,18 @@ class RoomFeed:
     async def _read_gap(self, wait: float) -> None:
         await asyncio.sleep(wait)
         while self.feed.behind:
+            position = self.position
             try:
-                extract = await self.extract(self.feed.delivered)
+                extract = await self.extract(position.offset)
             except Exception as error:
                 # The look comes again, and finds the same gap.
                 logger.warning("The log of the room %r could not be read: %s", self.name, error)
                 return
-            if extract.epoch != self.feed.epoch or not extract.entries:
+            if not extract.recovers(position) or not extract.entries:
+                # Another log, or pruned under our feet: everybody who is behind starts over from a newer page.
                 self.reopen()
                 return
-            first = extract.entries[0].offset or 0
-            if first > self.feed.delivered + 1:
-                # Pruned under our feet: everybody who is behind starts over from a newer page.
-                self.reopen()
-                return
-            self.feed.hear(extract.epoch, first, extract.texts, extract.head)
+            self.feed.hear(extract.epoch, position.offset + 1, extract.texts, extract.head)
             self._wake()
 
 
@@ -222,8 +218,7 @@ class Hub:
     def hear(self, news: list[News]) -> None:
         for item in news:
             if feed := self.feeds.get(item.room):
-                texts = [entry.text for entry in item.entries]
-                feed.hear(item.epoch, item.first, texts, item.head)
+                feed.hear(item.epoch, item.first, item.texts, item.head)
 
     def hear_event(self, room: str, frame: str, sender: Follower | None = None) -> None:
         if feed := self.feeds.get(room):

@@ -31,6 +31,10 @@ class News:
     entries: list[Entry]
 
     @property
+    def texts(self) -> list[str]:
+        return [entry.text for entry in self.entries]
+
+    @property
     def first(self) -> int:
         return self.entries[0].offset or 0
 

@@ -2,7 +2,7 @@
 
 There are no database constraints between them, and none to the host's tables: a host's open transaction that has
 inserted a row must hold no lock that the writer waits for. Rooms and ids are keyed by digests (``names.py``), so that
-no collation takes one for another. Only ``log.py`` writes here.
+no collation takes one for another. Only ``log.py`` and ``pending.py`` write here.
 """
 
 from datetime import datetime

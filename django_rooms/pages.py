@@ -80,22 +80,14 @@ def page(name: str, limit: int, before: int | None = None, characters: float = C
 def after(name: str, offset: int, limit: int = EXTRACT) -> Extract:
     """The entries after ``offset``, contiguous: a row that the host deleted is an entry of kind ``gone``."""
     number_pending([name])
-    room = _log(name)
-    if room is None:
-        return Extract("", 0, 0, [])
-    last = min(room.last_offset, offset + limit)
-    found = rows(Entry).filter(room=room.key, offset__gt=offset, offset__lte=last).order_by("offset")
-    by_offset = {row.offset: row.value() for row in found}
-    wanted = range(max(offset, room.floor) + 1, last + 1)
-    run = _fitting([by_offset.get(place) or gone(place) for place in wanted], CHARACTERS)
-    return Extract(room.epoch, room.floor, room.last_offset, run)
+    return _extract(_log(name), offset, limit)
 
 
 def newest(name: str, limit: int) -> Extract:
     """The last ``limit`` entries, contiguous: where a feed begins."""
     number_pending([name])
     room = _log(name)
-    return after(name, max(0, room.last_offset - limit)) if room else Extract("", 0, 0, [])
+    return _extract(room, max(0, room.last_offset - limit) if room else 0, limit)
 
 
 def heads(names: Sequence[str]) -> dict[str, Position]:
@@ -118,6 +110,17 @@ def number_pending(names: Sequence[str]) -> None:
 
 def _log(name: str) -> RoomLog | None:
     return rows(RoomLog).filter(key=room_key(name)).first()
+
+
+def _extract(room: RoomLog | None, offset: int, limit: int) -> Extract:
+    if room is None:
+        return Extract("", 0, 0, [])
+    last = min(room.last_offset, offset + limit)
+    found = rows(Entry).filter(room=room.key, offset__gt=offset, offset__lte=last).order_by("offset")
+    by_offset = {row.offset: row.value() for row in found}
+    wanted = range(max(offset, room.floor) + 1, last + 1)
+    run = _fitting([by_offset.get(place) or gone(place) for place in wanted], CHARACTERS)
+    return Extract(room.epoch, room.floor, room.last_offset, run)
 
 
 def _fitting(found: list[entries.Entry], characters: float) -> list[entries.Entry]:

@@ -6,7 +6,6 @@ that and be live. No entry waits here for anybody.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from django_rooms.hub import RoomFeed
 from django_rooms.protocol import frames
@@ -90,8 +89,8 @@ class Place:
     def _joined(self, frame: Join, texts: Sequence[str], *, more: bool, recovered: bool = False) -> str:
         assert self.position is not None
         can = {"publish": self.may_publish}
-        joined = partial(frames.joined, frame.ref, self.room.name, self.position, texts)
-        return joined(recovered=recovered, more=more, can=can)
+        name, position = self.room.name, self.position
+        return frames.joined(frame.ref, name, position, texts, recovered=recovered, more=more, can=can)
 
     async def _reset(self, reason: str) -> str:
         page = await self.feed.page(frames.DEFAULT_HISTORY)

@@ -186,8 +186,7 @@ def small_batches():
         yield
 
 
-@given(steps=STEPS)
-def test_whatever_is_held_every_room_keeps_its_order_and_loses_nothing(small_batches, steps):
+def played(steps):
     model = Model()
     for step in steps:
         if isinstance(step, dict):
@@ -196,6 +195,12 @@ def test_whatever_is_held_every_room_keeps_its_order_and_loses_nothing(small_bat
             for room in step:
                 model.add(room)
         model.check()
+    return model
+
+
+@given(steps=STEPS)
+def test_whatever_is_held_every_room_keeps_its_order_and_loses_nothing(small_batches, steps):
+    model = played(steps)
     while any(model.waiting.values()):
         assert model.store({}), "Something waits, and none of it is tried."
         model.check()
@@ -204,13 +209,7 @@ def test_whatever_is_held_every_room_keeps_its_order_and_loses_nothing(small_bat
 
 @given(steps=STEPS, cleared=st.sampled_from([None, *ROOMS]))
 def test_what_is_cleared_is_all_that_waits_in_its_order(small_batches, steps, cleared):
-    model = Model()
-    for step in steps:
-        if isinstance(step, dict):
-            model.store(step)
-        else:
-            for room in step:
-                model.add(room)
+    model = played(steps)
     found = model.backlog.clear(cleared)
     for room in ROOMS:
         wanted = model.waiting[room] if cleared in (None, room) else []

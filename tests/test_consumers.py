@@ -398,11 +398,24 @@ async def test_what_the_server_publishes_is_heard():
         assert (await ann.receive("entries"))["entries"][0]["offset"] == 2
 
 
+def full(item, after=None):
+    """A writer that takes nothing more."""
+    raise writer.Busy
+
+
+def failing(error):
+    """A writer that takes everything and stores nothing."""
+
+    def submit(item, after=None):
+        future = Future()
+        future.set_exception(error)
+        return future
+
+    return submit
+
+
 @one_loop
 async def test_a_writer_that_is_full_refuses_and_holds_the_senders_order(monkeypatch):
-    def full(item, after=None):
-        raise writer.Busy
-
     async with client() as ann:
         await ann.ask("join", room="lobby")
         with monkeypatch.context() as patch:
@@ -418,15 +431,10 @@ async def test_a_writer_that_is_full_refuses_and_holds_the_senders_order(monkeyp
 
 @one_loop
 async def test_a_database_that_fails_is_told_and_may_be_tried_again(monkeypatch):
-    def fail(item, after=None):
-        future = Future()
-        future.set_exception(OperationalError("gone"))
-        return future
-
     async with client() as ann:
         await ann.ask("join", room="lobby")
         with monkeypatch.context() as patch:
-            patch.setattr(writer, "submit", fail)
+            patch.setattr(writer, "submit", failing(OperationalError("gone")))
             error = await ann.ask("publish", room="lobby", id="1", body={})
         assert (error["code"], error["retry_after"] > 0) == ("unavailable", True)
         assert (await ann.ask("publish", room="lobby", id="2", body={}))["code"] == "busy"
@@ -436,9 +444,6 @@ async def test_a_database_that_fails_is_told_and_may_be_tried_again(monkeypatch)
 @one_loop
 async def test_a_message_that_may_not_be_sent_again_blocks_no_others(monkeypatch):
     """Its sender lost the right to publish while it was waiting to send it again."""
-
-    def full(item, after=None):
-        raise writer.Busy
 
     monkeypatch.setattr(connection_module, "VERDICT_AGE", -1)
     async with client() as ann:
@@ -454,15 +459,10 @@ async def test_a_message_that_may_not_be_sent_again_blocks_no_others(monkeypatch
 
 @one_loop
 async def test_a_message_that_the_database_does_not_take_blocks_no_others(monkeypatch):
-    def fail(item, after=None):
-        future = Future()
-        future.set_exception(DataError("odd"))
-        return future
-
     async with client() as ann:
         await ann.ask("join", room="lobby")
         with monkeypatch.context() as patch:
-            patch.setattr(writer, "submit", fail)
+            patch.setattr(writer, "submit", failing(DataError("odd")))
             error = await ann.ask("publish", room="lobby", id="1", body={})
         assert (error["code"], "retry_after" in error) == ("bad_body", False)
         assert (await ann.ask("publish", room="lobby", id="2", body={}))["offset"] == 1

@@ -430,7 +430,7 @@ class TestHostTransactions:
             assert pages.page("lobby", 10).position.offset == 1
             assert (pages.after("lobby", 0).head, pages.newest("lobby", 1).head) == (1, 1)
             assert pages.heads(["lobby"])["lobby"].offset == 1
-        assert caplog.text.count(f"could not be numbered yet: {error}") == 5
+        assert caplog.text.count(f"could not be numbered yet: {error}") == 4  # each of the four reads tried once
         assert pages.page("lobby", 10).position.offset == 2
 
     def test_many_publishes_in_one_transaction_are_numbered_by_one_append(self, monkeypatch):
