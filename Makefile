@@ -2,7 +2,7 @@
 # Each finds its Python through .ci/python; `PYTHON=` overrules that.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick lint format clean
+.PHONY: help demo test test-quick chaos lint format clean
 
 find_python = python="$${PYTHON:-$$(sh .ci/python)}" && [ -n "$$python" ]
 
@@ -10,6 +10,7 @@ help:
 	@echo "make demo        a site with rooms on 127.0.0.1:8000 (PORT=, DEMO_REDIS_URL=, DEMO_DATABASE_URL=, DEMO_WORKERS=)"
 	@echo "make test        the whole suite: tox matrix, Redis, PostgreSQL, MariaDB, Chromium, Node"
 	@echo "make test-quick  the inner loop: Python, SQLite and the in-memory layer"
+	@echo "make chaos       servers killed, Redis and databases too, sockets cut: is anything lost? (SEED=, SECONDS=, CELLS=, SABOTAGE=)"
 	@echo "make lint        style, direction of imports, types, migrations"
 	@echo "make format      lets ruff write"
 	@echo "make clean       removes what the others made, the demo's data too"
@@ -22,7 +23,10 @@ test:
 	@python="$${PYTHON:-$$(sh .ci/python 2>/dev/null || sh .ci/python sqlite3)}" && [ -n "$$python" ] && exec "$$python" .ci/test.py
 
 test-quick:
-	@$(find_python) && "$$python" .ci/environment.py tests redis daphne && cd tests && exec ../.venv/bin/pytest -q -m "not heavy and not wheel" --ignore=servers --ignore=browser
+	@$(find_python) && "$$python" .ci/environment.py tests redis daphne && cd tests && exec ../.venv/bin/pytest -q -m "not heavy and not wheel" --ignore=servers --ignore=browser --ignore=chaos
+
+chaos:
+	@$(find_python) && exec "$$python" .ci/chaos.py
 
 lint:
 	@$(find_python) && exec "$$python" .ci/tools.py run -q -e lint

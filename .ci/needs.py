@@ -57,16 +57,17 @@ class Missing(Exception):
     """The sentence for whoever has to install something."""
 
 
-def find_or_install():
-    """Returns the path of each need's program, by its key in NEEDS."""
-    missing = [need for need in NEEDS.values() if need.find() is None]
+def find_or_install(*keys):
+    """Returns the path of each need's program, by its key in NEEDS: of those named, or of all."""
+    needs = {key: NEEDS[key] for key in keys or NEEDS}
+    missing = [need for need in needs.values() if need.find() is None]
     if missing:
         packages = sorted({package for need in missing for package in need.packages})
         if not debian_as_root():
             raise Missing(advice(missing, packages))
         install(packages)
-    found = {key: need.find() for key, need in NEEDS.items()}
-    still = [NEEDS[key] for key, path in found.items() if path is None]
+    found = {key: need.find() for key, need in needs.items()}
+    still = [needs[key] for key, path in found.items() if path is None]
     if still:
         raise Missing(advice(still, []))
     return found

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cells
+import chaos
 import needs
 import packages
 import processes
@@ -59,7 +60,7 @@ def start_services(stack, programs):
             "TEST_REDIS_URL": stack.enter_context(redis),
             "TEST_POSTGRESQL_URL": stack.enter_context(postgresql),
             "TEST_MARIADB_URL": stack.enter_context(mariadb),
-            "TEST_REDIS_SERVER": programs["redis"],
+            **chaos.programs(programs),
             "TEST_CHROMIUM": programs["chromium"],
             "TEST_NODE": programs["node"],
         }

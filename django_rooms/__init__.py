@@ -7,22 +7,38 @@ project's ``asgi.py`` does not matter.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from django_rooms.names import group_name
+from django_rooms.names import BadName, group_name
 
 if TYPE_CHECKING:
-    from django_rooms.registry import get_room, register
+    from django_rooms.log.appends import UnknownTarget
+    from django_rooms.log.writer import Busy
+    from django_rooms.registry import UnknownRoom, get_room, register
     from django_rooms.rooms import PublicRoom, Room, SignedInRoom
 
-__all__ = ["PublicRoom", "Room", "SignedInRoom", "get_room", "group_name", "register"]
+__all__ = [
+    "BadName",
+    "Busy",
+    "PublicRoom",
+    "Room",
+    "SignedInRoom",
+    "UnknownRoom",
+    "UnknownTarget",
+    "get_room",
+    "group_name",
+    "register",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "get_room": "registry",
-    "register": "registry",
+    "Busy": "log.writer",
     "PublicRoom": "rooms",
     "Room": "rooms",
     "SignedInRoom": "rooms",
+    "UnknownRoom": "registry",
+    "UnknownTarget": "log.appends",
+    "get_room": "registry",
+    "register": "registry",
 }
 
 

@@ -1,6 +1,7 @@
 """What goes wrong on the first evening, said before it does."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,10 +14,12 @@ from django.core.checks import register as register_check
 from django.db import connections
 
 from django_rooms.conf import DEFAULTS, settings
+from django_rooms.registry import registrations
+from django_rooms.rooms import Room
 
 
 def register() -> None:
-    for check in (check_settings, check_layer, check_server, check_database):
+    for check in (check_settings, check_layer, check_server, check_database, check_rooms):
         register_check(check, "django_rooms")
 
 
@@ -121,3 +124,18 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
             id="django_rooms.W006",
         )
     ]
+
+
+def check_rooms(**kwargs: Any) -> list[CheckMessage]:
+    return [problem for kind in {item.room_class for item in registrations()} for problem in _retention(kind)]
+
+
+def _retention(kind: type[Room]) -> Iterator[CheckMessage]:
+    name = f"{kind.__module__}.{kind.__name__}"
+    age, count = kind.retention, kind.retention_entries
+    if age is not None and not (isinstance(age, timedelta) and age > timedelta()):
+        wanted = "a positive timedelta, or None to keep entries for ever"
+        yield Error(f"{name}.retention must be {wanted}, not {age!r}.", obj=kind, id="django_rooms.E006")
+    if count is not None and not (isinstance(count, int) and not isinstance(count, bool) and count > 0):
+        wanted = "a positive integer, or None to keep all entries"
+        yield Error(f"{name}.retention_entries must be {wanted}, not {count!r}.", obj=kind, id="django_rooms.E007")

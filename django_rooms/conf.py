@@ -21,7 +21,8 @@ DEFAULTS: dict[str, Any] = {
     "BODY_BYTES": 32 * 1024,
     # Seconds between looks at the heads of the followed rooms: how late a lost doorbell makes an entry.
     "LOOK": 2.0,
-    # Bytes of encoded entries that one process keeps in its feeds' tails.
+    # Bytes of encoded entries that one process keeps, at four a character: half of them for the tails of its feeds,
+    # half for what it has read of logs for those who come back.
     "MEMORY_BYTES": 64 * 1024 * 1024,
 }
 

@@ -18,15 +18,15 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from channels.utils import await_many_dispatch
 from django.apps import apps
 
-from django_rooms.layers import layer
-from django_rooms.listener import listen
+from django_rooms.doorbell.layers import layer
+from django_rooms.doorbell.listener import listen
 from django_rooms.protocol import frames
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Position
 from django_rooms.protocol.frames import FrameError
 
 if TYPE_CHECKING:
-    from django_rooms.connection import Connection
+    from django_rooms.connection.conversation import Connection
 
 logger = logging.getLogger("django_rooms")
 
@@ -131,7 +131,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             logger.error(message)
             await self._refuse(CloseCode.REFUSED, message)
             return
-        from django_rooms.connection import Connection
+        from django_rooms.connection.conversation import Connection
         from django_rooms.threads import asking
 
         room = self.room_name()

@@ -2,7 +2,7 @@
 
 There are no database constraints between them, and none to the host's tables: a host's open transaction that has
 inserted a row must hold no lock that the writer waits for. Rooms and ids are keyed by digests (``names.py``), so that
-no collation takes one for another. Only ``log.py`` and ``pending.py`` write here.
+no collation takes one for another. Only ``log/`` and ``upkeep/`` write here.
 """
 
 from datetime import datetime
@@ -12,10 +12,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_rooms.appends import Append
 from django_rooms.conf import settings
 from django_rooms.protocol import entries
-from django_rooms.protocol.entries import Author
+from django_rooms.protocol.entries import BLANK, Author, Kind
 
 M = TypeVar("M", bound=models.Model)
 
@@ -54,7 +53,8 @@ class Said(models.Model):
     """What an entry says and who said it, before and after it has its place in the log."""
 
     room = models.UUIDField(_("room"), editable=False)
-    kind = models.CharField(_("kind"), max_length=16, default="message")
+    kind = models.CharField(_("kind"), max_length=16, default=Kind.MESSAGE)
+    target = models.BigIntegerField(_("target"), null=True, help_text=_("Offset of the message that this changes."))
     sender = models.CharField(_("sender"), max_length=255)
     entry_id = models.CharField(_("id"), max_length=64)
     author_key = models.CharField(_("author's key"), max_length=64, blank=True)
@@ -71,7 +71,7 @@ class Said(models.Model):
 
     def as_entry(self, offset: int | None = None, changed: int | None = None) -> entries.Entry:
         at = self.at if timezone.is_aware(self.at) else timezone.make_aware(self.at)
-        return entries.Entry(offset, self.kind, self.entry_id, self.author, at, self.body, changed)
+        return entries.Entry(offset, self.kind, self.entry_id, self.author, at, self.body, changed, self.target)
 
 
 class Entry(Said):
@@ -88,8 +88,28 @@ class Entry(Said):
     def __str__(self) -> str:
         return f"{self.offset}: {self.body:.80}"
 
+    @property
+    def blank(self) -> bool:
+        return self.body == BLANK
+
     def value(self) -> entries.Entry:
         return self.as_entry(self.offset, self.changed)
+
+
+class PrunedId(models.Model):
+    """What is left of a pruned entry for a while, so that the same thing sent again is still not stored twice."""
+
+    # As in ``Entry``.
+    key = models.UUIDField(primary_key=True, editable=False)
+    offset = models.BigIntegerField(_("offset"))
+    pruned_at = models.DateTimeField(_("pruned at"), db_index=True)
+
+    class Meta:
+        verbose_name = _("id of a pruned entry")
+        verbose_name_plural = _("ids of pruned entries")
+
+    def __str__(self) -> str:
+        return f"{self.offset}: {self.key}"
 
 
 class Pending(Said):
@@ -104,6 +124,3 @@ class Pending(Said):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.body:.80}"
-
-    def append(self) -> Append:
-        return Append(self.name, self.sender, self.entry_id, self.body, self.author, self.kind)

@@ -151,6 +151,8 @@ def show(user: Any) -> Author:
 
 def checked(author: Author) -> Author:
     """As the log takes it: a name that is too long is cut; a key that is would be somebody else's."""
+    if not author.key:
+        raise ValueError(f"An author has a key; that of {author.name!r} is empty. Without an author it is the host.")
     if len(author.key) > MAX_KEY:
         raise ValueError(f"An author's key has at most {MAX_KEY} characters; this one has {len(author.key)}.")
     return check(Author(author.key, author.name[:MAX_NAME]))

@@ -5,25 +5,29 @@ import inspect
 import logging
 import math
 import secrets
+from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.conf import settings as django_settings
 from django.utils.asyncio import async_unsafe
 
-from django_rooms import hub, pages, people, writer
-from django_rooms.appends import Append
+from django_rooms import people
 from django_rooms.conf import settings
+from django_rooms.feeds import hub
+from django_rooms.log import pages, writer
+from django_rooms.log.appends import Append
+from django_rooms.log.pages import Page
 from django_rooms.names import BadName, check_name
-from django_rooms.pages import Page
 from django_rooms.patterns import Pattern
 from django_rooms.protocol import frames
-from django_rooms.protocol.entries import Author, Entry
+from django_rooms.protocol.entries import BLANK, Author, Entry, Kind
+from django_rooms.protocol.text import MAX_INTEGER
 from django_rooms.threads import asking
 
 logger = logging.getLogger("django_rooms")
 
-Action = Literal["join", "publish"]
+Action = Literal["join", "publish", "edit", "remove"]
 
 POLICY_FAILED = "can_%s of the room %r failed; that is a refusal."
 
@@ -36,6 +40,10 @@ class Room:
     """
 
     patterns: ClassVar[tuple[Pattern, ...]] = ()
+
+    # How long entries are kept, and how many; ``None``: for ever. ``manage.py rooms_prune`` deletes what is beyond.
+    retention: ClassVar[timedelta | None] = None
+    retention_entries: ClassVar[int | None] = None
 
     name: str
     kwargs: dict[str, Any]
@@ -69,20 +77,28 @@ class Room:
         """Whether ``user``, who has joined, may publish and send events."""
         return False
 
-    def allows(self, action: Action, user: Any) -> bool:
+    def can_edit(self, user: Any, entry: Entry) -> Any:
+        """Whether ``user``, who may publish, may give the message ``entry`` other words. Their own, by default."""
+        return _is_by(user, entry)
+
+    def can_remove(self, user: Any, entry: Entry) -> Any:
+        """Whether ``user``, who may publish, may remove the message ``entry``. Their own, by default."""
+        return _is_by(user, entry)
+
+    def allows(self, action: Action, user: Any, *about: Entry) -> bool:
         """The policy's answer, from sync code."""
         try:
-            return bool(self._verdict(action, user))
+            return bool(self._verdict(action, user, *about))
         except Exception:
             logger.exception(POLICY_FAILED, action, self.name)
             return False
 
-    async def aallows(self, action: Action, user: Any) -> bool:
+    async def aallows(self, action: Action, user: Any, *about: Entry) -> bool:
         """The policy's answer. A ``def`` policy may query: it runs in a thread of its own."""
         policy = getattr(self, f"can_{action}")
         try:
-            verdict = policy(user) if iscoroutinefunction(policy) else await asking.run(policy, user)
-            return bool(await verdict if inspect.isawaitable(verdict) else verdict)
+            asked = policy(user, *about) if iscoroutinefunction(policy) else await asking.run(policy, user, *about)
+            return bool(await asked if inspect.isawaitable(asked) else asked)
         except Exception:
             logger.exception(POLICY_FAILED, action, self.name)
             return False
@@ -90,11 +106,12 @@ class Room:
     def lesson(self, action: Action) -> list[str]:
         """What a refusal teaches, under DEBUG only."""
         kind = type(self)
-        policy = f"{kind.__module__}.{kind.__name__}.can_{action}(self, user)"
+        arguments = "self, user, entry" if action in ("edit", "remove") else "self, user"
+        policy = f"{kind.__module__}.{kind.__name__}.can_{action}({arguments})"
         return [f"{policy} said no; rooms are closed by default."] if django_settings.DEBUG else []
 
-    def _verdict(self, action: Action, user: Any) -> Any:
-        verdict = getattr(self, f"can_{action}")(user)
+    def _verdict(self, action: Action, user: Any, *about: Entry) -> Any:
+        verdict = getattr(self, f"can_{action}")(user, *about)
         # Also a ``def`` may hand on a coroutine, of ``super()`` for one; and every coroutine is true.
         return async_to_sync(_awaited)(verdict) if inspect.isawaitable(verdict) else verdict
 
@@ -110,16 +127,38 @@ class Room:
         a ``Guest`` (``people.person_of(request)`` gives either), an ``Author`` or nobody. Raises ``ValueError``
         for a body that is no JSON object, cannot be stored or is too large.
         """
-        entry = writer.write(self._append(body, author, id))
-        assert entry is not None
-        return entry
+        return _write(self._append(body, author, id))
 
     async def apublish(self, body: dict[str, Any], *, author: Any = None, id: str | None = None) -> Entry:
         """:meth:`publish`, from async code."""
-        item = await sync_to_async(self._append)(body, author, id)
-        entry = await sync_to_async(writer.pend)(item) or await asyncio.wrap_future(writer.submit(item))
-        assert entry is not None
-        return entry
+        return await _awrite(await sync_to_async(self._append)(body, author, id))
+
+    @async_unsafe("edit() waits for the database; in async code, await aedit().")
+    def edit(self, message: Entry | int, body: dict[str, Any], *, author: Any = None, id: str | None = None) -> Entry:
+        """Give a message, or the one at an offset, another body; return the edit, an entry of its own.
+
+        As :meth:`publish` does, it commits, or waits for your transaction, and counts once for an ``id``. ``author`` is
+        who edits. Raises :class:`~django_rooms.UnknownTarget` where there is no such message any more.
+        """
+        return _write(self._append(body, author, id, Kind.EDIT, message))
+
+    async def aedit(
+        self, message: Entry | int, body: dict[str, Any], *, author: Any = None, id: str | None = None
+    ) -> Entry:
+        """:meth:`edit`, from async code."""
+        return await _awrite(await sync_to_async(self._append)(body, author, id, Kind.EDIT, message))
+
+    @async_unsafe("remove() waits for the database; in async code, await aremove().")
+    def remove(self, message: Entry | int, *, author: Any = None, id: str | None = None) -> Entry:
+        """Blank a message and all its edits, for everybody and for good; return the removal, an entry of its own.
+
+        The message's place, author and time stay. Otherwise as :meth:`edit`.
+        """
+        return _write(self._append(None, author, id, Kind.REMOVAL, message))
+
+    async def aremove(self, message: Entry | int, *, author: Any = None, id: str | None = None) -> Entry:
+        """:meth:`remove`, from async code."""
+        return await _awrite(await sync_to_async(self._append)(None, author, id, Kind.REMOVAL, message))
 
     def send_event(self, event: str, body: Any = None, *, author: Any = None) -> None:
         """Not stored. Tell everybody who is in the room now; it may be dropped, and is never waited for."""
@@ -132,6 +171,8 @@ class Room:
 
     def history(self, *, before: int | None = None, limit: int = frames.DEFAULT_HISTORY) -> list[Entry]:
         """The newest ``limit`` messages, or those before an offset, oldest first."""
+        if limit < 1:
+            raise ValueError(f"A history has at least one message; the limit is {limit!r}.")
         return pages.page(self.name, limit, before, characters=math.inf).entries
 
     async def ahistory(self, *, before: int | None = None, limit: int = frames.DEFAULT_HISTORY) -> list[Entry]:
@@ -145,11 +186,19 @@ class Room:
         """
         return pages.page(self.name, limit)
 
-    def _append(self, body: dict[str, Any], author: Any, id: str | None) -> Append:
-        text = _value_error(frames.body_text, body, settings.BODY_BYTES)
+    def _append(
+        self,
+        body: dict[str, Any] | None,
+        author: Any,
+        id: str | None,
+        kind: Kind = Kind.MESSAGE,
+        message: Entry | int | None = None,
+    ) -> Append:
+        text = BLANK if kind == Kind.REMOVAL else _value_error(frames.body_text, body, settings.BODY_BYTES)
         # The id comes before the first attempt, so that an attempt whose answer was lost can be repeated.
         chosen = secrets.token_urlsafe(12) if id is None else _value_error(frames.check_id, id)
-        return Append(self.name, people.SERVER, chosen, text, _shown(author))
+        target = None if kind == Kind.MESSAGE else _offset(message)
+        return Append(self.name, people.SERVER, chosen, text, _shown(author), kind, target)
 
 
 class PublicRoom(Room):
@@ -172,8 +221,31 @@ class SignedInRoom(Room):
         return user.is_authenticated
 
 
+def _write(item: Append) -> Entry:
+    entry = writer.write(item)
+    assert entry is not None
+    return entry
+
+
+async def _awrite(item: Append) -> Entry:
+    entry = await sync_to_async(writer.pend)(item) or await asyncio.wrap_future(writer.submit(item))
+    assert entry is not None
+    return entry
+
+
 async def _awaited(verdict: Any) -> Any:
     return await verdict
+
+
+def _is_by(user: Any, entry: Entry) -> bool:
+    return entry.author is not None and entry.author.key == people.show(user).key
+
+
+def _offset(message: Entry | int | None) -> int:
+    offset = message.offset if isinstance(message, Entry) else message
+    if not isinstance(offset, int) or isinstance(offset, bool) or not 1 <= offset <= MAX_INTEGER:
+        raise ValueError(f"{message!r} is no message's offset, nor a message that has one; it comes with the commit.")
+    return offset
 
 
 def _shown(author: Any) -> Author | None:

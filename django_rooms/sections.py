@@ -4,19 +4,22 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from django_rooms.conf import settings
+from django_rooms.log.pages import Page
 from django_rooms.names import BadName
-from django_rooms.pages import Page
 from django_rooms.people import person_of, show
 from django_rooms.protocol.entries import Author, Entry
 from django_rooms.protocol.frames import DEFAULT_HISTORY
 from django_rooms.registry import UnknownRoom, get_room
 from django_rooms.rooms import Room
+
+Keep = Literal["tab", "browser", "page"]
+KEEPS: tuple[Keep, ...] = get_args(Keep)
 
 # Messages of one person within this time stand together under one name.
 TOGETHER = timedelta(minutes=5)
@@ -29,6 +32,19 @@ class Line:
     entry: Entry
     own: bool
     follows: bool
+
+    @property
+    def removed(self) -> bool:
+        return self.entry.body is None
+
+    @property
+    def edited(self) -> bool:
+        return not self.removed and self.entry.changed != self.entry.offset
+
+    @property
+    def editable(self) -> bool:
+        """The page knows of texts alone: an edit of its would take away what else a body has."""
+        return not self.removed and self.entry.body.keys() == {"text"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,9 @@ class Section:
     can_publish: bool
     page: Page
     history: int
+    # For how long the browser keeps what was written and not stored yet: over reloads of this "tab", or in the
+    # "browser", also when the tab is closed: there it could be read by whoever else uses the machine's account.
+    keep: Keep = "tab"
     # Several sections on a page, of one room too, need ids of their own.
     id: str = field(default_factory=lambda: f"django-room-{secrets.token_hex(4)}")
 
@@ -61,7 +80,7 @@ class Section:
 
     @cached_property
     def lines(self) -> list[Line]:
-        shown = [entry for entry in self.page.entries if _has_text(entry)]
+        shown = [entry for entry in self.page.entries if _is_shown(entry)]
         return [
             Line(entry, _key(entry) == self.me.key, before is not None and _together(before, entry))
             for before, entry in zip([None, *shown], shown, strict=False)
@@ -79,7 +98,9 @@ class Refused:
     reason: str
 
 
-def section(request: HttpRequest, room: Room | str, history: int = DEFAULT_HISTORY) -> Section | Refused:
+def section(
+    request: HttpRequest, room: Room | str, history: int = DEFAULT_HISTORY, keep: Keep = "tab"
+) -> Section | Refused:
     """The section of ``room`` for the person of ``request``. Asks the room's policy; a refusal is a value here."""
     if not isinstance(room, Room):
         try:
@@ -89,16 +110,16 @@ def section(request: HttpRequest, room: Room | str, history: int = DEFAULT_HISTO
     person = person_of(request)
     if not room.allows("join", person):
         return Refused(room.name, 403, _why_forbidden(room))
-    return Section(room, show(person), room.allows("publish", person), room.page(history), history)
+    return Section(room, show(person), room.allows("publish", person), room.page(history), history, keep)
 
 
 def _why_forbidden(room: Room) -> str:
     return " ".join([_("You may not enter this room."), *room.lesson("join")])
 
 
-def _has_text(entry: Entry) -> bool:
-    """Bodies are the host's: one without a text has nothing that this page could show."""
-    return entry.kind == "message" and isinstance(entry.body.get("text"), str)
+def _is_shown(entry: Entry) -> bool:
+    """Bodies are the host's: one without a text has nothing that this page could show. Removed ones have none."""
+    return entry.kind == "message" and (entry.body is None or isinstance(entry.body.get("text"), str))
 
 
 def _together(before: Entry, entry: Entry) -> bool:

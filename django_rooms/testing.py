@@ -20,8 +20,11 @@ class RoomCommunicator(WebsocketCommunicator):
             entries = await client.receive("entries")
 
     ``user`` goes into the scope, where an ``AuthMiddlewareStack`` would put its own: leave that out, or log in by the
-    headers. A frame that is passed over is kept for a later ``receive``; ``seen`` has all that came, in order.
+    headers. A frame that is passed over is kept for a later ``receive``; ``seen`` has all that came, in order. The
+    server's pings are answered, unless ``answers_pings`` is made false.
     """
+
+    answers_pings = True
 
     def __init__(
         self,
@@ -64,18 +67,20 @@ class RoomCommunicator(WebsocketCommunicator):
     async def closed(self) -> int:
         """The code with which the server closes."""
         while (message := await self.receive_output(PATIENCE))["type"] != "websocket.close":
-            self._keep(message)
+            await self._keep(message)
         return message["code"]
 
     async def _first(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         while not (found := [frame for frame in self.kept if wanted(frame)]):
             message = await self.receive_output(PATIENCE)
             assert message["type"] == "websocket.send", f"The server closed the socket: {message}, after {self.seen}."
-            self._keep(message)
+            await self._keep(message)
         self.kept.remove(found[0])
         return found[0]
 
-    def _keep(self, message: dict[str, Any]) -> None:
+    async def _keep(self, message: dict[str, Any]) -> None:
         frame = json.loads(message["text"])
         self.seen.append(frame)
         self.kept.append(frame)
+        if frame["type"] == "ping" and self.answers_pings:
+            await self.send({"type": "pong", "n": frame["n"]})

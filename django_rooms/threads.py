@@ -76,6 +76,22 @@ def _asking(function: Callable[..., T], *args: Any) -> T:
         close_old_connections()
 
 
+def apart(function: Callable[..., T], *args: Any) -> T:
+    """Run ``function`` on a thread and connection of its own, and wait: not in whatever transaction the caller has."""
+    if under_test():
+        return function(*args)
+    with ThreadPoolExecutor(1, thread_name_prefix="django_rooms.apart") as pool:
+        return pool.submit(_apart, function, *args).result()
+
+
+def _apart(function: Callable[..., T], *args: Any) -> T:
+    use_own_connection()
+    try:
+        return function(*args)
+    finally:
+        connections[settings.DATABASE].close()
+
+
 class Threads:
     """A few threads for one kind of work. ``await threads.run(function, *args)``."""
 

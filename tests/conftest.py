@@ -5,7 +5,6 @@ import os
 import platform
 import time
 import uuid
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +13,13 @@ import pytest
 import serving
 from channels.layers import channel_layers
 from django.conf import settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# That a machine is slow, or busy with something else for a moment, is no fault of what is tested.
+UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+hypothesis_settings.register_profile("unhurried", hypothesis_settings.default, **UNHURRIED)
+hypothesis_settings.load_profile("unhurried")
 
 HEAVY = ("servers", "browser", "redis", "postgresql", "mariadb")
 
@@ -77,26 +83,16 @@ def sqlite_url(empty_sqlite, tmp_path):
 @pytest.fixture
 def serve(sqlite_url):
     """``serve()`` starts a server, with the keywords of ``serving.environment``; all end with the test."""
-    with ExitStack() as stack:
-
-        def start(program="uvicorn", database=sqlite_url, **options):
-            return stack.enter_context(serving.Server(program, serving.environment(database, **options)))
-
-        yield start
+    with serving.starting(serving.Server, sqlite_url) as start:
+        yield lambda program="uvicorn", **options: start(program, **options)
 
 
 @pytest.fixture(scope="session")
 def shared_servers(empty_sqlite, tmp_path_factory):
     """``shared_servers("daphne", layer="none")``: one of each, for all tests that leave it as it was."""
     sqlite = serving.copy_of(empty_sqlite, tmp_path_factory.mktemp("shared"))
-    with ExitStack() as stack:
-
-        @cache
-        def start(program, **options):
-            variables = serving.environment(**{"database": sqlite, **options})
-            return stack.enter_context(serving.Server(program, variables))
-
-        yield start
+    with serving.starting(serving.Server, sqlite) as start:
+        yield cache(start)
 
 
 @pytest.fixture

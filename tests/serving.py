@@ -8,11 +8,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
@@ -24,10 +26,15 @@ TESTS = Path(__file__).resolve().parent
 PACKAGE = Path(django_rooms.__file__).resolve().parent.parent
 PATIENCE = 20.0
 
+UVICORN = ("uvicorn", "--lifespan=off", "--timeout-graceful-shutdown=2", "--host=127.0.0.1", "--port={port}")
 COMMANDS = {
-    "uvicorn": ["uvicorn", "--lifespan=off", "--timeout-graceful-shutdown=2", "--host=127.0.0.1", "--port={port}"],
+    "uvicorn": UVICORN,
+    # With a parent that hands on what it is told, and no work of its own.
+    "workers": [*UVICORN, "--workers=2"],
     "daphne": ["daphne", "--bind=127.0.0.1", "--port={port}", "--verbosity=0"],
 }
+# How each server ends on SIGTERM, whatever runs in it: uvicorn by the signal itself.
+EXITS = {"uvicorn": -signal.SIGTERM, "workers": 0, "daphne": 0}
 LISTENS = re.compile(r"(?:running on http://|Listening on TCP address )127\.0\.0\.1:(\d+)")
 
 # What a server writes when something came up that nobody had thought of.
@@ -58,9 +65,9 @@ def manage(variables, *arguments):
     return done.stdout
 
 
-def opened(url, data=None):
+def opened(url, data=None, timeout=PATIENCE):
     """Straight from the server, whatever proxy the environment names."""
-    return build_opener(ProxyHandler({})).open(url, data, timeout=PATIENCE)
+    return build_opener(ProxyHandler({})).open(url, data, timeout=timeout)
 
 
 def get(url):
@@ -99,6 +106,17 @@ class Process:
         assert found, f"The process never wrote {pattern!r}, but:\n{self.output}"
         return found
 
+    def wait(self):
+        """The exit code, once it has ended by itself."""
+        return self.process.wait(PATIENCE)
+
+    def pause(self):
+        """From here on it takes what it is sent into the system's buffers, and answers nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def end(self, number):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
@@ -130,7 +148,7 @@ class Server:
             if kind is None:
                 self.check()
         finally:
-            # Not SIGTERM, which uvicorn passes on to itself: coverage would not be written.
+            # As Ctrl-C ends it. What SIGTERM does is told first to the clients, and is tested where it is meant.
             self._end(signal.SIGINT)
 
     @property
@@ -148,14 +166,29 @@ class Server:
         self._process = Process(command, env=self.variables, cwd=TESTS)
         try:
             self.port = int(self._process.wait_for(LISTENS)[1])
+            if self.program == "workers":
+                self._wait_for_a_worker()
         except BaseException:
             self._end(signal.SIGKILL)
             raise
+
+    def _wait_for_a_worker(self):
+        """The parent says that it listens, and means that its workers will."""
+        self.wait_for("Started server process")
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+        raise AssertionError(f"No worker listens on {self.port}:\n{self.output}")
 
     def post(self, path, **fields):
         """What a form sends, and the JSON of the answer."""
         with opened(f"{self.url}/{path}", urlencode(fields).encode()) as response:
             return json.loads(response.read())
+
+    def wait_for(self, pattern):
+        """The first match of ``pattern`` in the output since the last start, which may be still to come."""
+        return self._process.wait_for(pattern)
 
     def visit(self, path):
         """The Cookie header of somebody who has just opened a page."""
@@ -166,6 +199,24 @@ class Server:
     def kill(self):
         """As the machine's out-of-memory killer does it."""
         self._end(signal.SIGKILL)
+
+    def terminate(self):
+        """As who deploys does it: SIGTERM, and then the process is waited for by ``exit_code``."""
+        self._process.process.send_signal(signal.SIGTERM)
+
+    def exit_code(self):
+        return self._process.wait()
+
+    def pause(self):
+        self._process.pause()
+
+    def go_on(self):
+        self._process.go_on()
+
+    def memory(self):
+        """The bytes that the process has in memory."""
+        status = Path(f"/proc/{self._process.process.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1]) * 1024
 
     def check(self):
         """Fail if something unhandled was logged since the last check."""
@@ -178,6 +229,15 @@ class Server:
             self._process.end(number)
             self.earlier += self._process.output
             self._process = None
+
+
+@contextmanager
+def starting(make, database):
+    """``start(*what, **options)``: ``make(*what, environment)`` on ``database`` if no other is named; all end here."""
+    with ExitStack() as stack:
+        yield lambda *what, **options: stack.enter_context(
+            make(*what, environment(**{"database": database, **options}))
+        )
 
 
 class Redis:
@@ -194,11 +254,10 @@ class Redis:
         self._process.wait_for("ready to accept connections")
 
     def pause(self):
-        """From here on it takes commands and answers none."""
-        self._process.process.send_signal(signal.SIGSTOP)
+        self._process.pause()
 
     def go_on(self):
-        self._process.process.send_signal(signal.SIGCONT)
+        self._process.go_on()
 
     def kill(self):
         self._process.end(signal.SIGKILL)

@@ -12,14 +12,15 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from communicating import client, heard, one_loop
 from django.contrib.auth.models import User
-from django.db import DataError, OperationalError
+from django.db import DataError, OperationalError, connection
 from django.test import override_settings
 from django.urls import path, re_path
 
-from django_rooms import connection as connection_module
-from django_rooms import consumers, get_room, group_name, log, pages, rooms, writer
+from django_rooms import consumers, get_room, group_name, rooms
+from django_rooms.connection import conversation, places, pulse
 from django_rooms.consumers import MAX_INBOX, RoomConsumer
-from django_rooms.hub import hub
+from django_rooms.feeds.hub import hub
+from django_rooms.log import pages, store, writer
 from django_rooms.models import Entry, RoomLog
 from django_rooms.people import Guest
 from django_rooms.protocol.entries import Author
@@ -41,6 +42,14 @@ def fill(name, count):
         get_room(name).publish({"n": n})
 
 
+def delete_entries(sql):
+    if sql is None:
+        Entry.objects.filter(offset__in=[2, 4]).delete()
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.format(offset=connection.ops.quote_name("offset")))
+
+
 async def ago(function, *args):
     """The ORM, from async code."""
     from asgiref.sync import sync_to_async
@@ -59,7 +68,7 @@ async def test_a_connection_is_told_who_it_is_and_what_it_may_send():
     assert welcome["user"]["name"] == "ann"
     assert welcome["user"]["key"].startswith("u")
     assert (welcome["ping"], welcome["pong"]) == (25, 10)
-    limits = {"frame": 65536, "body": 32768, "batch": 64, "id": 64, "rooms": 100, "history": 256}
+    limits = {"frame": 65536, "body": 32768, "batch": 64, "id": 64, "rooms": 100, "history": 256, "in_flight": 256}
     assert welcome["limits"] == limits
     assert welcome["connection"]
 
@@ -156,7 +165,7 @@ async def test_a_position_that_cannot_be_gone_on_from_starts_over(position):
 
 @one_loop
 async def test_a_long_way_back_is_gone_in_pieces_without_a_gap():
-    await ago(log.append, [log.Append("lobby", "u:1", str(n), "{}") for n in range(600)])
+    await ago(store.append, [store.Append("lobby", "u:1", str(n), "{}") for n in range(600)])
     epoch = (await ago(RoomLog.objects.get)).epoch
     async with client() as guest:
         joined = await guest.ask("join", room="lobby", position={"epoch": epoch, "offset": 1})
@@ -166,6 +175,38 @@ async def test_a_long_way_back_is_gone_in_pieces_without_a_gap():
         while got[-1] < 600:
             got += offsets(await guest.receive("entries"))
         assert got == list(range(2, 601))
+        assert await heard(guest) == []
+
+
+@pytest.mark.parametrize(
+    "delete", ["DELETE FROM django_rooms_entry WHERE {offset} IN (2, 4)", None], ids=["by SQL", "by the ORM"]
+)
+@one_loop
+async def test_holes_that_the_host_made_are_passed_as_gone(delete):
+    await ago(fill, "lobby", 4)
+    epoch = (await ago(RoomLog.objects.get)).epoch
+    await ago(delete_entries, delete)
+    async with client() as guest:
+        joined = await guest.ask("join", room="lobby", position={"epoch": epoch, "offset": 1})
+        assert [(entry["offset"], entry["kind"]) for entry in joined["entries"]] == [
+            (2, "gone"),
+            (3, "message"),
+            (4, "gone"),
+        ]
+        assert (joined["recovered"], joined["position"]["offset"]) == (True, 4)
+        await guest.ask("publish", room="lobby", id="next", body={})
+        assert offsets(await guest.receive("entries")) == [5]
+
+
+@one_loop
+async def test_a_resume_asks_the_policy_again(monkeypatch):
+    await ago(fill, "lobby", 5)
+    position = {"epoch": (await ago(RoomLog.objects.get)).epoch, "offset": 2}
+    async with client() as guest:
+        assert (await guest.ask("join", room="lobby", position=position))["recovered"] is True
+    monkeypatch.setattr(rooms.PublicRoom, "can_join", lambda self, user: False)
+    async with client() as guest:
+        assert (await guest.ask("join", room="lobby", position=position))["code"] == "forbidden"
         assert await heard(guest) == []
 
 
@@ -260,7 +301,7 @@ async def test_a_right_that_was_taken_away_is_gone_when_the_verdict_is_old(monke
         await ann.ask("join", room="lobby")
         monkeypatch.setattr(rooms.PublicRoom, "can_publish", lambda self, user: False)
         assert (await ann.ask("publish", room="lobby", id="1", body={}))["type"] == "ok"
-        monkeypatch.setattr(connection_module, "VERDICT_AGE", -1)
+        monkeypatch.setattr(conversation, "VERDICT_AGE", -1)
         error = await ann.ask("publish", room="lobby", id="2", body={})
     assert error["code"] == "forbidden"
 
@@ -430,6 +471,37 @@ async def test_a_writer_that_is_full_refuses_and_holds_the_senders_order(monkeyp
 
 
 @one_loop
+async def test_who_leaves_a_room_and_comes_back_has_their_order_still(monkeypatch):
+    async with client() as ann:
+        await ann.ask("join", room="lobby")
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "submit", full)
+            assert (await ann.ask("publish", room="lobby", id="1", body={}))["code"] == "busy"
+        await ann.ask("leave", room="lobby")
+        await ann.ask("join", room="lobby")
+        assert (await ann.ask("publish", room="lobby", id="2", body={}))["code"] == "busy"
+        assert (await ann.ask("publish", room="lobby", id="1", body={}))["offset"] == 1
+        assert (await ann.ask("publish", room="lobby", id="2", body={}))["offset"] == 2
+
+
+@one_loop
+async def test_what_is_remembered_of_rooms_that_were_left_has_a_bound(monkeypatch):
+    monkeypatch.setattr(places, "MAX_ROOMS", 2)
+    async with client() as ann:
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "submit", full)
+            for room in ("notes/1", "notes/2", "notes/3"):
+                await ann.ask("join", room=room)
+                await ann.ask("publish", room=room, id="1", body={})
+                await ann.ask("leave", room=room)
+        codes = {}
+        for room in ("notes/1", "notes/2", "notes/3"):
+            await ann.ask("join", room=room)
+            codes[room] = (await ann.ask("publish", room=room, id="2", body={})).get("code")
+    assert codes == {"notes/1": None, "notes/2": "busy", "notes/3": "busy"}
+
+
+@one_loop
 async def test_a_database_that_fails_is_told_and_may_be_tried_again(monkeypatch):
     async with client() as ann:
         await ann.ask("join", room="lobby")
@@ -445,7 +517,7 @@ async def test_a_database_that_fails_is_told_and_may_be_tried_again(monkeypatch)
 async def test_a_message_that_may_not_be_sent_again_blocks_no_others(monkeypatch):
     """Its sender lost the right to publish while it was waiting to send it again."""
 
-    monkeypatch.setattr(connection_module, "VERDICT_AGE", -1)
+    monkeypatch.setattr(conversation, "VERDICT_AGE", -1)
     async with client() as ann:
         await ann.ask("join", room="lobby")
         with monkeypatch.context() as patch:
@@ -566,12 +638,13 @@ async def test_a_ping_is_answered_and_a_pong_is_not():
 
 @one_loop
 async def test_who_is_silent_is_pinged_and_then_closed(monkeypatch):
-    monkeypatch.setattr(connection_module, "TICK", 0)
+    monkeypatch.setattr(conversation, "TICK", 0)
     async with client() as ann:
+        ann.answers_pings = False
         await ann.receive("welcome")
-        monkeypatch.setattr(connection_module, "PING", -1)
+        monkeypatch.setattr(pulse, "PING", -1)
         assert "n" in await ann.receive("ping")
-        monkeypatch.setattr(connection_module, "PONG", -1)
+        monkeypatch.setattr(pulse, "PONG", -1)
         assert await ann.closed() == 4003
         assert (ann.seen[-1]["type"], ann.seen[-1]["reconnect"]) == ("closing", True)
 
@@ -654,7 +727,7 @@ async def test_a_message_at_the_bound_is_taken():
 
 @one_loop
 async def test_too_many_rooms_are_refused_and_those_that_are_joined_stay(monkeypatch):
-    monkeypatch.setattr(connection_module, "MAX_ROOMS", 2)
+    monkeypatch.setattr(conversation, "MAX_ROOMS", 2)
     async with client() as ann:
         for name in ("notes/1", "notes/2"):
             await ann.ask("join", room=name)

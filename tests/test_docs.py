@@ -14,8 +14,11 @@ from django.contrib.auth.models import Group, User
 from readme import ROOT, blocks, page, rows, section
 
 import django_rooms
-from django_rooms import connection, consumers, doorbell, group_name, publishing, registry, sending, writer
+from django_rooms import consumers, group_name, registry
 from django_rooms.conf import DEFAULTS
+from django_rooms.connection import conversation, publishing, pulse, sending
+from django_rooms.doorbell import bell
+from django_rooms.log import writer
 from django_rooms.protocol import frames, text
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 
@@ -79,14 +82,15 @@ def test_the_wire_has_the_welcome_that_is_sent():
     example = re.search(r'\{"type":"welcome".*?"limits":\{[^}]*\}\}', WIRE, re.DOTALL)[0]
     stated = json.loads(example.replace("{…}", "null"))
     assert stated["version"] == frames.VERSION
-    assert (stated["ping"], stated["pong"]) == (connection.PING, connection.PONG)
+    assert (stated["ping"], stated["pong"]) == (pulse.PING, pulse.PONG)
     assert stated["limits"] == {
         "frame": DEFAULTS["FRAME_BYTES"],
         "body": DEFAULTS["BODY_BYTES"],
         "batch": frames.MAX_BATCH,
         "id": frames.MAX_ID,
-        "rooms": connection.MAX_ROOMS,
+        "rooms": conversation.MAX_ROOMS,
         "history": frames.MAX_HISTORY,
+        "in_flight": publishing.MAX_IN_FLIGHT,
     }
 
 
@@ -100,6 +104,8 @@ def test_the_wire_has_the_welcome_that_is_sent():
         f"nested at most {text.MAX_DEPTH} deep",
         f"At most {DEFAULTS['BODY_BYTES']:,} bytes (`BODY_BYTES`)",
         f"{DEFAULTS['FRAME_BYTES']:,} bytes (`FRAME_BYTES`)",
+        f"sends a `ping` behind every {pulse.STEP:,} bytes",
+        f"may leave {pulse.UNANSWERED:,} bytes without that answer",
         f"Offer the sub-protocol `{frames.SUBPROTOCOL}`",
     ],
 )
@@ -111,13 +117,15 @@ def test_the_wire_says(sentence):
     ("what", "bound"),
     [
         ("frames in an array", f"{frames.MAX_BATCH}"),
-        ("rooms on a connection", f"{connection.MAX_ROOMS}"),
+        ("rooms on a connection", f"{conversation.MAX_ROOMS}"),
         ("publishes of a connection in a room without an answer yet", f"{publishing.MAX_IN_FLIGHT}"),
         ("publishes that wait for a process's writer", f"{writer.MAX_WAITING:,}"),
         ("replies and events that wait for a connection", f"{sending.MAX_UNSENT // 2**20} MiB"),
-        ("one write to a socket", f"{connection.WRITE_TIMEOUT:g} s"),
+        ("requests of a client that does not read the answers", f"{sending.MAX_UNSENT // 2**20} MiB"),
+        ("bytes that a client has not said to have read", f"{pulse.UNANSWERED // 2**20} MiB"),
+        ("one write to a socket", f"{sending.WRITE_TIMEOUT:g} s"),
         ("messages of your own that wait for one consumer", f"{consumers.MAX_INBOX}"),
-        ("doorbells that wait for the layer", f"{doorbell.MAX_WAITING:,}"),
+        ("doorbells that wait for the layer", f"{bell.MAX_WAITING:,}"),
     ],
 )
 def test_the_limits_page_has_the_bound_of(what, bound):
@@ -132,9 +140,12 @@ def test_the_rooms_page_has_the_groups_that_names_get():
 
 
 def test_the_architecture_page_names_every_module():
-    described = section(page("docs/architecture.md"), "## Files")
-    modules = Path(django_rooms.__file__).parent.glob("*.py")
-    assert [path.name for path in modules if f"`{path.name}`" not in described and path.stem != "__init__"] == []
+    tables = "".join(re.findall(r"^\|.*", section(page("docs/architecture.md"), "## Files"), re.MULTILINE))
+    package = Path(django_rooms.__file__).parent
+    spoken_of_as_one = {"protocol", "management", "migrations", "templatetags"}
+    modules = [path.relative_to(package) for path in package.rglob("*.py") if path.stem != "__init__"]
+    named = {path.as_posix() for path in modules if path.parts[0] not in spoken_of_as_one}
+    assert set(re.findall(r"`([\w/]+\.py)`", tables)) == named
 
 
 def test_the_architecture_page_has_the_layers_that_are_checked():
@@ -174,6 +185,6 @@ def test_the_readme_does_what_it_says_of_rooms_in_python(monkeypatch):
 
     assert (names["entry"].offset, names["entry"].author.name) == (1, "ann")
     room = names["room"]
-    assert [entry.body["text"] for entry in room.history()] == ["Soup is ready", "Soup is out"]
+    assert [entry.body for entry in room.history()] == [None, {"text": "Soup is out"}]
     assert room.allows("join", user)
     assert not room.allows("join", User.objects.create(username="bob"))

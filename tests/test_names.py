@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 from channels_redis.core import RedisChannelLayer
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from django_rooms.names import (
@@ -55,7 +55,6 @@ def unescaped(group):
     return name
 
 
-@settings(deadline=None)
 @given(any_name)
 def test_a_group_is_valid_on_every_layer(name):
     group = group_name(name)
@@ -65,7 +64,6 @@ def test_a_group_is_valid_on_every_layer(name):
         layer.require_valid_group_name(group)
 
 
-@settings(deadline=None)
 @given(any_name)
 def test_a_group_can_be_read_back_unless_it_is_too_long(name):
     group = group_name(name)
@@ -75,7 +73,6 @@ def test_a_group_can_be_read_back_unless_it_is_too_long(name):
         assert unescaped(group) == name
 
 
-@settings(deadline=None)
 @given(any_name, any_name)
 def test_two_names_never_share_a_group_or_a_key(one, other):
     assume(one != other)
@@ -183,7 +180,6 @@ def test_a_bad_name_is_refused_with_the_reason(function, name, why):
 
 
 @given(st.text())
-@settings(deadline=None)
 def test_any_text_is_a_good_name_or_a_bad_one(text):
     if is_good(text):
         assert group_name(text)

@@ -241,6 +241,12 @@ def test_a_key_that_is_too_long_is_a_value_error():
         checked(Author("u" * 65, "Ann"))
 
 
+def test_an_author_without_a_key_is_refused():
+    """The log would keep the name and show nobody."""
+    with pytest.raises(ValueError, match="that of 'Bot' is empty"):
+        checked(Author("", "Bot"))
+
+
 def show_greta(user):
     return Author("greta", "Greta")
 

@@ -11,7 +11,9 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.db import transaction
 from django.test import override_settings
 
-from django_rooms import PublicRoom, Room, SignedInRoom, get_room, hub, writer
+from django_rooms import PublicRoom, Room, SignedInRoom, get_room
+from django_rooms.feeds import hub
+from django_rooms.log import writer
 from django_rooms.models import Entry, RoomLog
 from django_rooms.people import Guest, show
 from django_rooms.protocol.entries import Author
@@ -210,6 +212,11 @@ class TestHandle:
         assert [entry.offset for entry in room.history(limit=2)] == [4, 5]
         assert [entry.offset for entry in room.history(before=4, limit=2)] == [2, 3]
         assert room.history(before=1) == []
+
+    @pytest.mark.parametrize("limit", [0, -2])
+    def test_a_history_of_nothing_is_a_value_error(self, limit):
+        with pytest.raises(ValueError, match="at least one message"):
+            get_room("lobby").history(limit=limit)
 
     def test_a_page_has_the_position_to_go_on_from(self):
         room = get_room("lobby")

@@ -16,6 +16,7 @@ class ErrorCode(StrEnum):
     BAD_ID = "bad_id"
     BAD_POSITION = "bad_position"
     TOO_MANY_ROOMS = "too_many_rooms"
+    UNKNOWN_TARGET = "unknown_target"
     NOT_FOUND = "not_found"
     # These three may be retried, after ``retry_after`` seconds.
     BUSY = "busy"

@@ -1,12 +1,29 @@
 """The items of a room's log, and a place in it."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from django_rooms.protocol.text import dumps
+
+
+class Kind(StrEnum):
+    MESSAGE = "message"
+    # New words for the message at ``target``, and its end.
+    EDIT = "edit"
+    REMOVAL = "removal"
+    # Somebody was erased: all that they said in the room is blank from now on, and they have no name.
+    ERASURE = "erasure"
+    # Stands for a row that the host deleted: its place is kept, and passed.
+    GONE = "gone"
+
+
+# The body of what was removed. No body that somebody publishes is this one: those are objects.
+BLANK = "null"
 
 
 class Position(NamedTuple):
@@ -44,6 +61,7 @@ class Entry:
     at: datetime
     body_text: str
     changed: int | None
+    target: int | None = None
 
     @property
     def body(self) -> Any:
@@ -55,15 +73,34 @@ class Entry:
         if self.offset is None:
             raise ValueError(f"The entry {self.id!r} has no offset before its transaction has committed.")
         author = dumps(self.author.as_dict()) if self.author else "null"
+        target = f'"target":{self.target},' if self.target is not None else ""
         return (
-            f'{{"offset":{self.offset},"kind":"{self.kind}","id":{dumps(self.id)},"author":{author},'
+            f'{{"offset":{self.offset},"kind":"{self.kind}",{target}"id":{dumps(self.id)},"author":{author},'
             f'"at":"{timestamp(self.at)}","body":{self.body_text},"changed":{self.changed}}}'
         )
 
 
 def gone(offset: int) -> Entry:
-    """What stands for an entry whose row the host deleted: its place is kept, and passed."""
-    return Entry(offset, "gone", "", None, datetime.fromtimestamp(0, UTC), "null", offset)
+    return Entry(offset, Kind.GONE, "", None, datetime.fromtimestamp(0, UTC), BLANK, offset)
+
+
+# So begin the texts of entries after which others are to be blank. Every text that a feed delivers is asked.
+_BLANKING = re.compile(r'\{"offset":\d+,"kind":"(?:removal","target":(\d+)|erasure")')
+
+
+def blanking(text: str) -> int | None:
+    """The offset of the message that this entry removes; 0 where it may blank any; ``None``: it blanks nothing."""
+    found = _BLANKING.match(text)
+    return found and int(found[1] or 0)
+
+
+def is_edit(text: str, target: int) -> bool:
+    return f'"kind":"{Kind.EDIT}","target":{target},' in text[:80]
+
+
+def blank(text: str) -> str:
+    """An entry's text without its body."""
+    return dumps({**json.loads(text), "body": None})
 
 
 def timestamp(at: datetime) -> str:

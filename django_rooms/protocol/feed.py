@@ -12,9 +12,11 @@ from enum import Enum, auto
 from itertools import islice
 
 from django_rooms.protocol import frames
+from django_rooms.protocol.entries import blank, blanking, is_edit
 
-# Entries held back behind a gap. Beyond it they are let go: the log has them.
+# Entries held back behind a gap, and their characters. Beyond it they are let go: the log has them.
 MAX_HELD = 256
+MAX_HELD_CHARACTERS = 256 * 1024
 
 # What one frame takes from the tail, and how many such frames are kept for others at the same offset.
 RUN_ENTRIES = 256
@@ -58,6 +60,8 @@ class Feed:
         self.head = 0
         self.characters = 0
         self.max_characters = max_characters
+        # How often something that was delivered was to be blanked: who keeps copies lets go of them then.
+        self.blanked = 0
         self._tail: deque[str] = deque()
         self._held: dict[int, str] = {}
         self._runs: dict[int, Run] = {}
@@ -75,10 +79,9 @@ class Feed:
     def open(self, epoch: str, delivered: int, texts: Sequence[str]) -> None:
         """Start, or start over, at ``delivered``, of which ``texts`` are the last entries."""
         self.epoch, self.delivered, self.head = epoch, delivered, delivered
-        self._tail.clear()
+        self._forget_tail()
         self._held.clear()
         self._runs.clear()
-        self.characters = 0
         for text in texts:
             self._append(text)
 
@@ -93,7 +96,7 @@ class Feed:
         for offset, text in enumerate(texts, first):
             if offset == self.delivered + 1:
                 self._deliver(text)
-            elif offset > self.delivered and len(self._held) < MAX_HELD:
+            elif offset > self.delivered and self._may_hold(text):
                 self._held[offset] = text
         while (text_held := self._held.pop(self.delivered + 1, None)) is not None:
             self._deliver(text_held)
@@ -122,15 +125,40 @@ class Feed:
         return fitting(islice(self._tail, start, start + RUN_ENTRIES), RUN_CHARACTERS)
 
     def trim(self, max_characters: int) -> None:
-        """Let go of the oldest entries beyond ``max_characters``; who needs them reads the log."""
+        """Let go of the oldest entries beyond ``max_characters``; who needs them reads the log.
+
+        Frames are made again when they are asked for: nobody may come for them any more.
+        """
+        self._runs.clear()
         self.max_characters = max_characters
         while self.characters > max_characters and self._tail:
             self.characters -= len(self._tail.popleft())
 
+    def _may_hold(self, text: str) -> bool:
+        characters = sum(map(len, self._held.values()))
+        return len(self._held) < MAX_HELD and characters + len(text) <= MAX_HELD_CHARACTERS
+
     def _deliver(self, text: str) -> None:
+        if (target := blanking(text)) is not None:
+            self._blank(target)
         self.delivered += 1
         self.head = max(self.head, self.delivered)
         self._append(text)
+
+    def _blank(self, target: int) -> None:
+        """What is removed leaves the memory too. An erasure may be about all that is here: the log has the rest."""
+        self.blanked += 1
+        if target == 0:
+            self._forget_tail()
+            return
+        for index, text in enumerate(self._tail):
+            if self.tail_start + index + 1 == target or is_edit(text, target):
+                self._tail[index] = blank(text)
+                self.characters += len(self._tail[index]) - len(text)
+
+    def _forget_tail(self) -> None:
+        self._tail.clear()
+        self.characters = 0
 
     def _append(self, text: str) -> None:
         self._tail.append(text)

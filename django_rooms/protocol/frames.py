@@ -6,7 +6,7 @@ from typing import Any
 
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Author, Position
-from django_rooms.protocol.text import BadText, check, dumps, loads
+from django_rooms.protocol.text import MAX_INTEGER, BadText, check, dumps, loads
 
 VERSION = 1
 SUBPROTOCOL = f"rooms.v{VERSION}"
@@ -61,6 +61,19 @@ class Publish(Request):
 
 
 @dataclass(frozen=True)
+class Edit(Request):
+    id: str
+    target: int
+    body_text: str
+
+
+@dataclass(frozen=True)
+class Remove(Request):
+    id: str
+    target: int
+
+
+@dataclass(frozen=True)
 class Event(Request):
     event: str
     body: Any
@@ -82,7 +95,7 @@ class Pong(Request):
     n: Any
 
 
-Frame = Join | Leave | Publish | Event | History | Ping | Pong
+Frame = Join | Leave | Publish | Edit | Remove | Event | History | Ping | Pong
 
 
 def decode(text: str, *, body_bytes: int) -> list[Frame | FrameError]:
@@ -123,13 +136,22 @@ def _publish(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int)
     return Publish(ref, room, check_id(value.get("id")), body_text(value.get("body"), body_bytes))
 
 
+def _edit(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Edit:
+    target = _integer(value, "target", 1, MAX_INTEGER)
+    return Edit(ref, room, check_id(value.get("id")), target, body_text(value.get("body"), body_bytes))
+
+
+def _remove(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Remove:
+    return Remove(ref, room, check_id(value.get("id")), _integer(value, "target", 1, MAX_INTEGER))
+
+
 def _event(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Event:
     body = value.get("body")
     return Event(ref, room, check_event(value.get("event"), body, body_bytes), body)
 
 
 def _history(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> History:
-    before = None if value.get("before") is None else _integer(value, "before", 1, 2**53 - 1, 1)
+    before = None if value.get("before") is None else _integer(value, "before", 1, MAX_INTEGER)
     return History(ref, room, before, _integer(value, "limit", 1, MAX_HISTORY, DEFAULT_HISTORY))
 
 
@@ -137,6 +159,8 @@ _READERS: dict[str, Callable[[Ref, str | None, dict[str, Any], int], Frame]] = {
     "join": _join,
     "leave": lambda ref, room, value, body_bytes: Leave(ref, room),
     "publish": _publish,
+    "edit": _edit,
+    "remove": _remove,
     "event": _event,
     "history": _history,
     "ping": lambda ref, room, value, body_bytes: Ping(ref, room, value.get("n")),
@@ -207,9 +231,9 @@ def _kept(value: Any) -> Any:
         raise FrameError(ErrorCode.BAD_JSON, str(error)) from None
 
 
-def _integer(value: dict[str, Any], field: str, least: int, most: int, default: int) -> int:
-    item = value.get(field)
-    if item is None:
+def _integer(value: dict[str, Any], field: str, least: int, most: int, default: int | None = None) -> int:
+    item = value.get(field, default)
+    if item is None and default is not None:
         return default
     if isinstance(item, bool) or not isinstance(item, int) or not least <= item <= most:
         raise FrameError(ErrorCode.BAD_FRAME, f"'{field}' is an integer from {least} to {most}.")

@@ -23,14 +23,14 @@ class Outbox:
 
     def put(self, frame: str) -> None:
         """Queue a reply, or raise :class:`Overflow`: a reply is never dropped, so the connection has to end."""
-        if self._frames and self.characters + len(frame) > self.max_characters:
+        if not self._has_room_for(frame):
             raise Overflow
         self._frames.append(frame)
         self.characters += len(frame)
 
     def offer(self, frame: str) -> bool:
         """Queue something passing, unless half of the room is taken: events are the first to be dropped."""
-        if self.crowded:
+        if self.crowded or not self._has_room_for(frame):
             return False
         self.put(frame)
         return True
@@ -41,3 +41,6 @@ class Outbox:
         frame = self._frames.popleft()
         self.characters -= len(frame)
         return frame
+
+    def _has_room_for(self, frame: str) -> bool:
+        return not self._frames or self.characters + len(frame) <= self.max_characters

@@ -1,6 +1,6 @@
 """``{% load django_rooms %}{% room "lobby" %}``: a live room in any page."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import template
 from django.core.exceptions import ImproperlyConfigured
@@ -18,12 +18,19 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def room(
-    context: Context, room: Room | str | sections.Section | sections.Refused, history: int = DEFAULT_HISTORY
+    context: Context,
+    room: Room | str | sections.Section | sections.Refused,
+    history: int = DEFAULT_HISTORY,
+    keep: sections.Keep = "tab",
 ) -> SafeString:
-    """The room, by its name or as a ``Room``, with its newest ``history`` messages; or why it is refused."""
+    """The room, by its name or as a ``Room``, with its newest ``history`` messages; or why it is refused.
+
+    ``keep`` says for how long the browser keeps what was written and not stored yet: over reloads of the "tab", in the
+    "browser" also when the tab is closed, or on the "page" alone.
+    """
     request = _request(context, "room")
     if not isinstance(room, sections.Section | sections.Refused):
-        room = sections.section(request, room, _checked(history))
+        room = sections.section(request, room, _checked(history), _kept(keep))
     return render_to_string(room.template_name, {"section": room, "assets": _claim_assets(request)}, request)
 
 
@@ -48,6 +55,12 @@ def _checked(history: Any) -> int:
     if isinstance(history, int) and 1 <= history <= MAX_HISTORY:
         return history
     raise template.TemplateSyntaxError(f"{{% room %}} takes a history of 1 to {MAX_HISTORY}, not {history!r}.")
+
+
+def _kept(keep: Any) -> sections.Keep:
+    if keep in sections.KEEPS:
+        return cast(sections.Keep, keep)
+    raise template.TemplateSyntaxError(f"{{% room %}} takes a keep of {', '.join(sections.KEEPS)}, not {keep!r}.")
 
 
 def _claim_assets(request: HttpRequest) -> bool:

@@ -30,11 +30,11 @@ def test_pages_go_on_after_kill_9_and_miss_nothing_and_double_nothing(serve, ope
 
     everything = {"ann before", "bob before", "ann 1", "ann 2", "ann 3", "bob 1", "bob 2", "nobody saw it"}
     for tab in (ann, bob):
-        tab.room().kept.nth(len(everything) - 1).wait_for()
+        tab.room().comes_to(len(everything))
         tab.room().is_in_state("live", "Live")
         assert tab.never_reloaded
     ann.room().say("and after")
-    bob.room().kept.nth(len(everything)).wait_for()
+    bob.room().comes_to(len(everything) + 1)
     said = bob.room().said()
     assert sorted(said[:-1]) == sorted(everything)
     assert said[-1] == "and after"
@@ -57,8 +57,9 @@ def test_what_was_on_its_way_when_the_server_was_killed_is_stored_once(serve, op
             server.kill()
             server.start()
 
-    bob.room().shows(*texts)
-    ann.room().shows(*texts)
+    for tab in (bob, ann):
+        tab.room().comes_to(len(texts))
+        tab.room().shows(*texts)
 
 
 @pytest.mark.redis
@@ -116,6 +117,7 @@ def test_offline_says_so_in_words(serve, open_tab, room):
     tab.room().say("kept for later")
     tab.page.get_by_text("Sending…").wait_for()
     server.start()
+    tab.room().comes_to(1)
     tab.room().shows("kept for later")
     tab.room().is_in_state("live", "Live")
 

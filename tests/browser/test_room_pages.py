@@ -2,6 +2,7 @@
 
 import pytest
 import serving
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -62,7 +63,7 @@ def test_a_room_of_any_script_is_entered_by_its_name(server, open_tab, name):
     for tab in (ann, bob):
         tab.page.get_by_label("Enter a room by its name").fill(name)
         tab.page.get_by_role("button", name="Enter").click()
-        assert tab.page.get_by_role("heading").inner_text() == name
+        expect(tab.page.get_by_role("heading")).to_have_text(name)
     ann.room().say("да, はい")
 
     bob.room().shows("да, はい")
@@ -136,14 +137,28 @@ def test_older_messages_are_fetched_when_asked_for(server, open_tab, room):
     assert older.is_hidden()
 
 
+def test_older_messages_can_be_asked_for_only_where_they_can_come(server, open_tab, room):
+    serving.manage(server.variables, "say", room, *map(str, range(1, 61)))
+    tab = open_tab(server, f"rooms/{room}/")
+    older = tab.page.get_by_role("button", name="Older messages")
+
+    tab.unplug()
+    assert older.is_disabled()
+    tab.plug_in()
+
+    older.click()  # waits until it may be
+    tab.room().shows(*map(str, range(1, 61)))
+
+
 def test_the_policy_that_pages_live_under_is_strict_and_its_violations_are_seen(server, open_tab, room):
     tab = open_tab(server, f"rooms/{room}/")
     open_tab.expected.append("Content Security Policy")
 
     assert tab.response.headers["content-security-policy"].startswith("default-src 'self'")
-    tab.page.evaluate(
-        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.hacked = 1'}))"
-    )
+    with tab.page.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        tab.page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {text: 'window.hacked = 1'}))"
+        )
 
     assert tab.page.evaluate("window.hacked") is None
     assert any("Content Security Policy" in line for line in tab.complaints)

@@ -4,6 +4,7 @@ Beside the rooms it has the host's own consumer, and the rooms once more under a
 """
 
 import os
+from importlib import import_module
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "host.settings")
 
@@ -28,6 +29,7 @@ rooms = URLRouter(
 )
 
 pages = get_asgi_application()
+import_module("host.watching")
 
 application = ProtocolTypeRouter(
     {

@@ -8,6 +8,12 @@ LAYERS = {
     "memory": "channels.layers.InMemoryChannelLayer",
     "core": "channels_redis.core.RedisChannelLayer",
     "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
+    "dropping": "host.layers.Dropping",
+    "doubling": "host.layers.Doubling",
+    "delaying": "host.layers.Delaying",
+    "reordering": "host.layers.Reordering",
+    "deaf-core": "host.layers.DeafCore",
+    "deaf-pubsub": "host.layers.DeafPubSub",
 }
 
 
@@ -15,7 +21,7 @@ def channel_layers(layer, redis_url):
     """CHANNEL_LAYERS for `none` or one of LAYERS."""
     if layer == "none":
         return {}
-    config = {"hosts": [redis_url]} if layer in ("core", "pubsub") else {}
+    config = {"hosts": [redis_url]} if layer != "memory" else {}
     return {"default": {"BACKEND": LAYERS[layer], "CONFIG": config}}
 
 
@@ -88,5 +94,8 @@ LOGGING = {
     "formatters": {"plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["layer"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"daphne": {"level": "INFO"}},  # Says on which port it listens.
+    "loggers": {
+        "daphne": {"level": "INFO"},  # Says on which port it listens.
+        "django_rooms": {"level": os.environ.get("SERVER_LOG", "WARNING")},
+    },
 }

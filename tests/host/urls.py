@@ -11,6 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("publish/<path:room>/", views.publish),
     path("alert/<path:room>/", views.alert),
+    path("deafen/", views.deafen),
     path("together/", views.together),
     path("rooms/", include("django_rooms.urls")),
 ]

@@ -29,6 +29,14 @@ def alert(request, room):
     return JsonResponse({})
 
 
+@csrf_exempt
+@require_POST
+def deafen(request):
+    get_channel_layer().deafen()
+    return JsonResponse({})
+
+
 def together(request):
-    """All rooms of ``?room=…&room=…`` on one page."""
-    return render(request, "host/together.html", {"names": request.GET.getlist("room")})
+    """All rooms of ``?room=…&room=…`` on one page; with ``keep=browser`` what waits outlives the tab."""
+    context = {"names": request.GET.getlist("room"), "keep": request.GET.get("keep", "tab")}
+    return render(request, "host/together.html", context)

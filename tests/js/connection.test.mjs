@@ -89,6 +89,23 @@ test("the server's closing says when to come back", async () => {
   assert.equal(net.sockets.length, 2);
 });
 
+test("the time to come back at stands, also when the network is said to be back meanwhile", async () => {
+  const net = await liveRoom();
+  await net.socket.says({ type: "closing", code: 4001, reason: "Restart.", reconnect: true, after: 3.2 });
+  net.window.dispatchEvent(new Event("online"));
+  await net.socket.cut(4001);
+  await net.clock.pass(3.1);
+  net.window.dispatchEvent(new Event("online"));
+  await settled();
+  assert.equal(net.sockets.length, 1);
+  await net.clock.pass(0.2);
+  assert.equal(net.sockets.length, 2);
+
+  await net.socket.cut();
+  net.window.dispatchEvent(new Event("online"));
+  assert.equal(net.sockets.length, 3, "once it has passed, nothing is left of it");
+});
+
 test("a closing without a time is followed by the usual wait", async () => {
   const net = await liveRoom();
   await net.socket.says({ type: "closing", code: 4002, reason: "Too slow.", reconnect: true, after: 0 });

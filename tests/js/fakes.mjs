@@ -44,7 +44,106 @@ export function settled() {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-const WELCOME = {
+/** A browser's storage, in which names are in no order. With a `quota` of characters it is full at some point. */
+export class FakeStorage {
+  quota = Infinity;
+  broken = false;
+  #values = new Map();
+  #names = null; // as `key` counts them
+
+  get length() {
+    this.#check();
+    return this.#values.size;
+  }
+
+  key(n) {
+    this.#check();
+    this.#names ??= [...this.#values.keys()].map((name) => [digest(name), name]).sort(([one], [other]) => one - other);
+    return this.#names[n]?.[1] ?? null;
+  }
+
+  getItem(name) {
+    this.#check();
+    return this.#values.get(name) ?? null;
+  }
+
+  setItem(name, value) {
+    this.#check();
+    if (this.quota < Infinity) {
+      const others = [...this.#values].filter(([other]) => other !== name);
+      if ([...others, [name, value]].flat().join("").length > this.quota) throw new Error("QuotaExceededError");
+    }
+    if (!this.#values.has(name)) this.#names = null;
+    this.#values.set(name, String(value));
+  }
+
+  removeItem(name) {
+    this.#check();
+    if (this.#values.delete(name)) this.#names = null;
+  }
+
+  /** What a duplicated tab begins with. */
+  copy() {
+    const copy = new FakeStorage();
+    copy.#values = new Map(this.#values);
+    return copy;
+  }
+
+  get texts() {
+    return [...this.#values.values()];
+  }
+
+  #check() {
+    if (this.broken) throw new Error("SecurityError");
+  }
+}
+
+function digest(text) {
+  let sum = 7;
+  for (const letter of text) sum = (Math.imul(sum, 31) + letter.codePointAt(0)) | 0;
+  return sum;
+}
+
+/** Web Locks, exclusive ones: each name is held by one, and the others wait in a queue. */
+export class FakeLocks {
+  #queues = new Map();
+
+  request(name, options, action) {
+    const queue = this.#queues.get(name) ?? [];
+    this.#queues.set(name, queue);
+    if (options.ifAvailable && queue.length) return Promise.resolve(action(null));
+    return new Promise((resolve, reject) => {
+      const turn = { begin: () => this.#begin(queue, turn, action).then(resolve, reject) };
+      options.signal?.addEventListener("abort", () => {
+        if (queue.indexOf(turn) > 0) queue.splice(queue.indexOf(turn), 1);
+        reject(new Error("AbortError"));
+      });
+      if (queue.push(turn) === 1) turn.begin();
+    });
+  }
+
+  /** The page of whom holds it is gone, as all of its requests are. */
+  async release(name) {
+    this.#queues.get(name)[0].end();
+    await settled();
+  }
+
+  get held() {
+    return [...this.#queues].filter(([, queue]) => queue.length).map(([name]) => name);
+  }
+
+  async #begin(queue, turn, action) {
+    const end = new Promise((resolve) => Object.assign(turn, { end: resolve }));
+    try {
+      return await Promise.race([Promise.resolve().then(() => action({})), end]);
+    } finally {
+      queue.shift();
+      queue[0]?.begin();
+    }
+  }
+}
+
+export const WELCOME = {
   type: "welcome",
   version: 1,
   user: { key: "gann", name: "Ann" },
@@ -54,9 +153,14 @@ const WELCOME = {
 };
 
 /** A client with fake sockets; `net.socket` is the newest of them, seen from the server's side. */
-export function network({ random = () => 0.5, path = "ws://host/ws/rooms/" } = {}) {
-  const clock = new FakeClock();
-  const window = new EventTarget();
+export function network({
+  random = () => 0.5,
+  path = "ws://host/ws/rooms/",
+  clock = new FakeClock(),
+  window = new EventTarget(),
+  storage = { tab: new FakeStorage(), browser: new FakeStorage() },
+  ...options
+} = {}) {
   const sockets = [];
 
   class FakeSocket {
@@ -104,11 +208,12 @@ export function network({ random = () => 0.5, path = "ws://host/ws/rooms/" } = {
     }
   }
 
-  const rooms = new Rooms(path, { WebSocket: FakeSocket, clock, random, window });
+  const rooms = new Rooms(path, { WebSocket: FakeSocket, clock, random, window, storage, ...options });
   return {
     clock,
     rooms,
     sockets,
+    storage,
     window,
     get socket() {
       return sockets.at(-1);

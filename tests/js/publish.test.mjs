@@ -158,3 +158,28 @@ test("leaving rejects what waits", async () => {
   room.leave();
   assert.equal((await answer).code, "left");
 });
+
+test("an edit and a removal are sent and answered as a publish is", async () => {
+  const { room, socket } = await liveRoom();
+  const answers = [room.edit(30, { text: "better" }, { id: "e" }), ending(room.remove(31, { id: "r" }))];
+  await settled();
+  const [edit, removal] = socket.take();
+  assert.deepEqual(edit, { type: "edit", ref: edit.ref, room: "lobby", id: "e", target: 30, body: { text: "better" } });
+  assert.deepEqual(removal, { type: "remove", ref: removal.ref, room: "lobby", id: "r", target: 31 });
+  await socket.says(ok(edit, 42), error(removal, "unknown_target"));
+  assert.deepEqual(await answers[0], { offset: 42 });
+  assert.equal((await answers[1]).code, "unknown_target");
+});
+
+test("an edit's body has the limits of a publish's", async () => {
+  const { room } = await liveRoom({ welcome: { limits: { frame: 1000, body: 100, batch: 64 } } });
+  assert.equal((await outcome(room.edit(30, { text: "x".repeat(100) }))).code, "too_large");
+});
+
+test("changes come through the entries as they are", async () => {
+  const { socket, heard } = await liveRoom();
+  const changes = [["edit", 30, { text: "better" }], ["removal", 30, null], ["erasure", undefined, null]];
+  const entries = changes.map(([kind, target, body], n) => ({ offset: 42 + n, kind, target, id: "", author: null, at: "", body, changed: 42 + n }));
+  await socket.says({ type: "entries", room: "lobby", entries });
+  assert.deepEqual(heard[0][1].entries, JSON.parse(JSON.stringify(entries)));
+});

@@ -1,12 +1,23 @@
 """One room in one process: what it hears may be lost, doubled, late or out of order; what it delivers is not."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from django_rooms.protocol.feed import KEPT_RUNS, MAX_HELD, RUN_CHARACTERS, RUN_ENTRIES, Feed, Heard, fitting
+from django_rooms.protocol.entries import Author, Entry
+from django_rooms.protocol.feed import (
+    KEPT_RUNS,
+    MAX_HELD,
+    MAX_HELD_CHARACTERS,
+    RUN_CHARACTERS,
+    RUN_ENTRIES,
+    Feed,
+    Heard,
+    fitting,
+)
 
 PLENTY = 1024 * 1024
 
@@ -59,6 +70,13 @@ def test_no_more_than_a_bound_is_held_back(feed):
     assert feed.delivered == 4 + MAX_HELD
 
 
+def test_no_more_characters_than_a_bound_are_held_back(feed):
+    large = "x" * (MAX_HELD_CHARACTERS // 3)
+    feed.hear("k3Zp", 5, [large] * 9, 13)
+    assert feed.hear("k3Zp", 4, texts(4, 4), 4) is Heard.GAP
+    assert feed.delivered == 4 + 3
+
+
 def test_another_epoch_is_a_reset_and_delivers_nothing(feed):
     assert feed.hear("other", 4, texts(4, 4), 4) is Heard.RESET
     assert feed.delivered == 3
@@ -92,6 +110,14 @@ def test_no_more_than_a_bound_of_frames_is_kept():
     for offset in range(100):
         feed.after(offset)
     assert len(feed._runs) == KEPT_RUNS
+
+
+def test_kept_frames_are_let_go_with_the_look(feed):
+    run = feed.after(1)
+    assert feed.after(1) is run
+    feed.trim(PLENTY)
+    assert not feed._runs
+    assert feed.after(1).frame == run.frame
 
 
 def test_who_is_up_to_date_or_ahead_is_told_nothing(feed):
@@ -148,7 +174,6 @@ def doorbells(draw):
     return first - 1, draw(st.permutations(rung)), draw(st.lists(st.integers(0, 30), max_size=5))
 
 
-@settings(deadline=None)
 @given(doorbells(), st.integers(0, 200))
 def test_doorbells_lost_doubled_and_reordered_end_in_every_entry_once_and_in_order(heard, characters):
     n, rung, healed_after = heard
@@ -185,3 +210,62 @@ def test_doorbells_lost_doubled_and_reordered_end_in_every_entry_once_and_in_ord
         heal(n)  # The look: sooner or later every room's head is read.
     follow()
     assert got == list(range(1, n + 1))
+
+
+# Removals and erasures.
+
+
+def entry_text(offset, kind="message", target=None, text="secret", author="u1"):
+    body = "null" if kind in ("removal", "erasure") else json.dumps({"text": text})
+    shown = Author(author, "Ann")
+    return Entry(offset, kind, f"id-{offset}", shown, datetime.fromtimestamp(0, UTC), body, offset, target).text
+
+
+def held(feed, after=0):
+    return [json.loads(text) for text in feed.texts_after(after)]
+
+
+@pytest.fixture
+def talk():
+    """A message, another one, an edit of each."""
+    feed = Feed("lobby", max_characters=PLENTY)
+    feed.open("k3Zp", 0, [])
+    for text in (entry_text(1), entry_text(2), entry_text(3, "edit", 1), entry_text(4, "edit", 2)):
+        feed.hear("k3Zp", json.loads(text)["offset"], [text], json.loads(text)["offset"])
+    return feed
+
+
+def test_a_removal_blanks_the_message_and_its_edits_in_memory(talk):
+    talk.after(0)
+    assert talk.hear("k3Zp", 5, [entry_text(5, "removal", 1)], 5) is Heard.DELIVERED
+    assert [entry["body"] and entry["body"]["text"] for entry in held(talk)] == [None, "secret", None, "secret", None]
+    assert [entry["offset"] for entry in held(talk)] == [1, 2, 3, 4, 5]
+    assert talk.characters == sum(map(len, talk.texts_after(0)))
+    assert talk.blanked == 1
+
+
+def test_a_removal_of_what_is_in_memory_no_more_is_delivered_like_any_other(talk):
+    talk.trim(len(talk.texts_after(3)[0]))
+    talk.hear("k3Zp", 5, [entry_text(5, "removal", 1)], 5)
+    assert [entry["kind"] for entry in held(talk, 4)] == ["removal"]
+    assert talk.delivered == 5
+
+
+def test_a_removal_that_was_heard_too_early_blanks_when_its_turn_comes(talk):
+    talk.hear("k3Zp", 6, [entry_text(6, "removal", 1)], 6)
+    assert talk.blanked == 0
+    talk.hear("k3Zp", 5, [entry_text(5, "edit", 1)], 5)
+    assert [entry["offset"] for entry in held(talk) if entry["body"] is None] == [1, 3, 5, 6]
+
+
+def test_an_erasure_leaves_nothing_in_memory_but_itself(talk):
+    talk.hear("k3Zp", 5, [entry_text(5, "erasure")], 5)
+    assert (talk.tail_start, talk.delivered, talk.blanked) == (4, 5, 1)
+    assert talk.after(0) is None
+    assert [entry["kind"] for entry in held(talk, 4)] == ["erasure"]
+
+
+def test_words_that_look_like_a_removal_are_none(talk):
+    text = entry_text(5, text='{"offset":5,"kind":"removal","target":1,')
+    talk.hear("k3Zp", 5, [text], 5)
+    assert (talk.blanked, talk.texts_after(4)) == (0, [text])

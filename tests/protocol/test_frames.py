@@ -3,13 +3,14 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from django_rooms.protocol import frames
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Author, Position
 from django_rooms.protocol.frames import (
+    Edit,
     Event,
     FrameError,
     History,
@@ -18,6 +19,7 @@ from django_rooms.protocol.frames import (
     Ping,
     Pong,
     Publish,
+    Remove,
     decode,
 )
 
@@ -50,6 +52,8 @@ def refused(frame):
         ({"type": "join", "position": {"epoch": "", "offset": 0}}, Join(None, None, Position("", 0))),
         ({"type": "leave", "ref": 2, "room": "lobby"}, Leave(2, "lobby")),
         ({"type": "publish", "ref": 3, "room": "r", "id": "x", "body": {"t": "ü"}}, Publish(3, "r", "x", '{"t":"ü"}')),
+        ({"type": "edit", "ref": 4, "room": "r", "id": "x", "target": 30, "body": {}}, Edit(4, "r", "x", 30, "{}")),
+        ({"type": "remove", "ref": 5, "room": "r", "id": "x", "target": 1}, Remove(5, "r", "x", 1)),
         ({"type": "event", "room": "r", "event": "typing", "body": {"on": 1}}, Event(None, "r", "typing", {"on": 1})),
         ({"type": "event", "room": "r", "event": "typing"}, Event(None, "r", "typing", None)),
         ({"type": "history", "ref": 6, "room": "r"}, History(6, "r", None, 50)),
@@ -118,6 +122,16 @@ def test_a_good_frame_is_read(frame, expected):
         ({"type": "publish", "id": "a", "body": True}, ErrorCode.BAD_BODY),
         ({"type": "publish", "id": "a", "body": {"t": "x" * BODY_BYTES}}, ErrorCode.TOO_LARGE),
         ({"type": "publish", "id": "a", "body": {"t": "😀" * (BODY_BYTES // 4)}}, ErrorCode.TOO_LARGE),
+        ({"type": "edit", "id": "a", "body": {}}, ErrorCode.BAD_FRAME),
+        ({"type": "edit", "id": "a", "target": None, "body": {}}, ErrorCode.BAD_FRAME),
+        ({"type": "edit", "id": "a", "target": 0, "body": {}}, ErrorCode.BAD_FRAME),
+        ({"type": "edit", "id": "a", "target": "1", "body": {}}, ErrorCode.BAD_FRAME),
+        ({"type": "edit", "id": "a", "target": True, "body": {}}, ErrorCode.BAD_FRAME),
+        ({"type": "edit", "target": 1, "body": {}}, ErrorCode.BAD_ID),
+        ({"type": "edit", "id": "a", "target": 1}, ErrorCode.BAD_BODY),
+        ({"type": "edit", "id": "a", "target": 1, "body": {"t": "x" * BODY_BYTES}}, ErrorCode.TOO_LARGE),
+        ({"type": "remove", "target": 1}, ErrorCode.BAD_ID),
+        ({"type": "remove", "id": "a"}, ErrorCode.BAD_FRAME),
         ({"type": "event"}, ErrorCode.BAD_FRAME),
         ({"type": "event", "event": ""}, ErrorCode.BAD_FRAME),
         ({"type": "event", "event": "x" * 65}, ErrorCode.BAD_FRAME),
@@ -216,7 +230,6 @@ almost_frames = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.one_of(almost_frames, json_values, st.lists(almost_frames, max_size=3)).map(json.dumps) | st.text())
 def test_whatever_comes_is_a_frame_or_an_error_that_can_be_sent(text):
     for result in decode(text, body_bytes=100):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from django_rooms.protocol.text import MAX_DEPTH, MAX_INTEGER, BadText, check, dumps, loads
@@ -25,7 +25,6 @@ def nested(depth):
     return "[" * depth + "1" + "]" * depth
 
 
-@settings(deadline=None)
 @given(values)
 def test_what_is_stored_is_what_is_sent_and_what_is_read_back(value):
     assert loads(dumps(value)) == value

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import socket as sockets
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 PATIENCE = 15.0
 
@@ -25,6 +27,16 @@ async def connected(url, **options):
                 await reading
 
 
+def narrow_socket(url):
+    """A connection to the server of ``url`` whose system takes in very little that the client does not read."""
+    address = urlsplit(url)
+    narrow = sockets.socket()
+    narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    narrow.connect((address.hostname, address.port))
+    narrow.setblocking(False)
+    return narrow
+
+
 class Lost(AssertionError):
     """The socket was closed before what was waited for came."""
 
@@ -35,6 +47,7 @@ class Client:
         self.frames = []
         self.rooms = {}
         self.closed = None
+        self.answers_pings = True
         self._more = asyncio.Condition()
         self._taken = set()
         self._ref = 0
@@ -46,12 +59,23 @@ class Client:
         with suppress(ConnectionClosed):
             while True:
                 frame = json.loads(await self.socket.recv(), parse_constant=self._no_json)
+                if frame["type"] == "ping" and self.answers_pings:
+                    await self.socket.send(json.dumps({"type": "pong", "n": frame["n"]}))
                 async with self._more:
                     self._note(frame)
                     self._more.notify_all()
         async with self._more:
             self.closed = self.socket.close_code
             self._more.notify_all()
+
+    def stop_reading(self):
+        """As a laptop whose lid is closed: the system takes in what it has room for, and no more."""
+        self.socket.transport.pause_reading()
+
+    def read_on(self):
+        # What is in a window of 4 KiB is acknowledged 25 times a second.
+        self.socket.transport.get_extra_info("socket").setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 1024 * 1024)
+        self.socket.transport.resume_reading()
 
     # What is sent.
 
@@ -107,8 +131,8 @@ class Client:
 
         return await self._until(enough, f"{last or count!r} in {room}")
 
-    async def close_code(self):
-        return await self._until(lambda: self.closed, "a close")
+    async def close_code(self, patience=PATIENCE):
+        return await self._until(lambda: self.closed, "a close", patience)
 
     async def catch_up_with(self, other, room, patience):
         """Wait until both know the same of ``room``; say whether that came in time."""
@@ -141,6 +165,8 @@ class Client:
         old = self.rooms.get(frame["room"])
         if old is not None and frame.get("recovered"):
             old.add(frame["entries"])
+            # Who joined before the first entry learns the epoch with it.
+            old.epoch = old.epoch or position["epoch"]
             assert old.as_dict() == position
         else:
             self.rooms[frame["room"]] = Log(position, frame["entries"])
@@ -149,10 +175,10 @@ class Client:
         """Know what ``other`` knew, as a page does that lost its socket and opens a new one."""
         self.rooms[room] = other.rooms[room]
 
-    async def _until(self, find, what):
+    async def _until(self, find, what, patience=PATIENCE):
         async with self._more:
             with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(patience):
                     while (found := find()) is None and self.closed is None:
                         await self._more.wait()
                     if found is not None:

@@ -1,14 +1,27 @@
 """Databases and layers that servers share, and sockets to talk to them."""
 
+import asyncio
+import json
 import uuid
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
+from functools import cache
 
 import pytest
 import serving
 from databases import database
 from django.db.utils import ConnectionHandler
 from servers.client import connected
-from servers.sites import DATABASES_AND_LAYERS, NEVER, PROGRAMS_AND_DATABASES
+from servers.hosts import Host
+from servers.sites import (
+    DATABASES,
+    DATABASES_AND_LAYERS,
+    ISOLATIONS,
+    LOCKING_DATABASES,
+    NEVER,
+    PROGRAMS_AND_DATABASES,
+)
+
+from django_rooms.names import room_key
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +72,47 @@ def any_site(request, database_url, redis_url, shared_servers):
 
 
 @pytest.fixture
+def host(sqlite_url):
+    """``host(database)`` starts a process of the host's that the test may stop, kill and spoil."""
+    with serving.starting(lambda variables: closing(Host(variables)), sqlite_url) as start:
+        yield lambda database=sqlite_url, **options: start(database=database, **options)
+
+
+@pytest.fixture(scope="session")
+def shared_hosts(empty_sqlite, tmp_path_factory):
+    """``shared_hosts("ann", …)``: one of each, for all tests that leave it as it was."""
+    sqlite = serving.copy_of(empty_sqlite, tmp_path_factory.mktemp("hosts"))
+    with serving.starting(lambda name, variables: closing(Host(variables)), sqlite) as start:
+        yield cache(start)
+
+
+@pytest.fixture(params=DATABASES)
+def pair(request, database_url, shared_hosts):
+    """Two processes of the host's on one database of any kind."""
+    return [shared_hosts(name, **given(request.param, database_url)) for name in ("ann", "bob")]
+
+
+@pytest.fixture(params=LOCKING_DATABASES)
+def locking_pair(request, database_url, shared_hosts):
+    """The same, where an open transaction locks rows and not the whole database."""
+    return [shared_hosts(name, **given(request.param, database_url)) for name in ("ann", "bob")]
+
+
+@pytest.fixture(params=ISOLATIONS, ids="-".join)
+def isolated_pair(request, database_url, shared_hosts):
+    """The same, and the first of them keeps its transactions as the database does at its strictest."""
+    database, isolation = request.param
+    options = given(database, database_url)
+    return [shared_hosts("ann", isolation=isolation, **options), shared_hosts("bob", **options)]
+
+
+@pytest.fixture
+def database_of():
+    """``database_of(pair)``: its URL."""
+    return lambda pair: pair[0].variables["SERVER_DATABASE_URL"]
+
+
+@pytest.fixture
 async def connect():
     """``await connect(server, "lobby")`` opens a socket of that room; without a room, one for many."""
     async with AsyncExitStack() as stack:
@@ -72,6 +126,23 @@ async def connect():
             return client
 
         yield open_socket
+
+
+@pytest.fixture
+def stored(database_url, django_db_blocker):
+    """``await stored("sqlite", room)``: what the log says, in its order, asked of the database and of nobody else."""
+
+    def texts(url, room):
+        handler = ConnectionHandler({"default": database(url)})
+        offset, key = handler["default"].ops.quote_name("offset"), room_key(room)
+        sql = f"SELECT body FROM django_rooms_entry WHERE room = %s ORDER BY {offset}"
+        with django_db_blocker.unblock(), handler["default"].cursor() as cursor:
+            cursor.execute(sql, [key if handler["default"].features.has_native_uuid_field else key.hex])
+            found = [json.loads(body)["text"] for (body,) in cursor.fetchall()]
+        handler["default"].close()
+        return found
+
+    return lambda kind, room: asyncio.to_thread(texts, database_url(kind), room)
 
 
 def given(database, database_url):

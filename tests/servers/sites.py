@@ -9,6 +9,15 @@ POSTGRESQL = pytest.mark.postgresql
 MARIADB = pytest.mark.mariadb
 REDIS = pytest.mark.redis
 
+# For what a host's own processes do, beside servers.
+LOCKING_DATABASES = (pytest.param("postgresql", marks=POSTGRESQL), pytest.param("mariadb", marks=MARIADB))
+DATABASES = (pytest.param("sqlite"), *LOCKING_DATABASES)
+ISOLATIONS = (
+    pytest.param(("postgresql", "repeatable read"), marks=POSTGRESQL),
+    pytest.param(("postgresql", "serializable"), marks=POSTGRESQL),
+    pytest.param(("mariadb", "repeatable read"), marks=MARIADB),
+)
+
 # Each database with each of its companions somewhere; all with all would show no more and take long.
 PROGRAMS_AND_DATABASES = (
     pytest.param(("uvicorn", "sqlite")),

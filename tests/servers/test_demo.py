@@ -8,7 +8,6 @@ import sys
 from contextlib import contextmanager
 from signal import SIGINT
 from urllib.parse import quote
-from urllib.request import urlopen
 
 import pytest
 import serving
@@ -53,13 +52,13 @@ def test_the_pages_of_the_demo(project):
     folder, variables = project
     serving.manage(variables, "seed")
     with served(folder, variables) as url:
-        with urlopen(f"{url}/") as home:
+        with serving.opened(f"{url}/") as home:
             assert "Guests pick a name" in home.read().decode()
             assert home.headers["Content-Security-Policy"].startswith("default-src 'self'")
-        with urlopen(f"{url}/rooms/") as rooms:
+        with serving.opened(f"{url}/rooms/") as rooms:
             assert "кухня" in rooms.read().decode()
         for path in (f"/rooms/{quote('会議室')}/", "/accounts/login/", "/static/chat/home.css", "/admin/login/"):
-            assert urlopen(f"{url}{path}").status == 200
+            assert serving.opened(f"{url}{path}").status == 200
 
 
 def test_a_port_that_is_taken_is_said_in_one_line():

@@ -60,9 +60,11 @@ async def test_one_process_needs_no_layer_at_all(serve, connect, room):
 async def test_an_event_reaches_everybody_but_its_sender(any_site, connect, room):
     one, two = any_site
     ann, bob, cem = await connect(one, room), await connect(one, room), await connect(two, room)
-    # The other process listens a moment after the join: once an entry has come over, it does.
+    # A process listens a moment after the join: once an entry has come over, it does.
     await ann.publish(room, "there?")
     await cem.texts(room, count=1)
+    await cem.publish(room, "here!")
+    await ann.texts(room, count=2)
 
     await ann.send({"type": "event", "room": room, "event": "typing", "body": {"n": 1}})
 

@@ -3,9 +3,12 @@
 import asyncio
 import time
 import uuid
+from statistics import median
 
 import pytest
 from servers.sites import NEVER
+
+from django_rooms.doorbell import bell
 
 pytestmark = [pytest.mark.servers, pytest.mark.redis]
 
@@ -58,11 +61,14 @@ async def test_with_redis_stopped_a_view_that_publishes_still_returns(serve, con
     await asyncio.to_thread(server.post, f"publish/{room}/", text="warm")
 
     own_redis.pause()
-    began = time.monotonic()
+    took = []
     for n in range(10):
+        began = time.monotonic()
         await asyncio.to_thread(server.post, f"publish/{room}/", text=f"{n}")
+        took.append(time.monotonic() - began)
 
-    assert time.monotonic() - began < 5
+    # Whoever waited for the layer would wait at least until it is given up.
+    assert median(took) < bell.TIMEOUT
     assert await ann.texts(room, count=11) == ["warm", *map(str, range(10))]
 
 

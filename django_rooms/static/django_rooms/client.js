@@ -7,16 +7,21 @@
  *     lobby.addEventListener("entries", ({ detail }) => showBelow(detail.entries));
  *     const { offset } = await lobby.publish({ text: "hello" });
  *
- * Must not know of any page: no DOM, no storage, no words in the reader's language (`code` is for those who translate).
- * It is one module that imports nothing, because static files storages that put a hash into file names leave the
- * imports between modules as they are.
+ * Must not know of any page: no DOM, no words in the reader's language (`code` is for those who translate), and of a
+ * storage only what is passed in. It is one module that imports nothing, because static files storages that put a hash
+ * into file names leave the imports between modules as they are. From top to bottom: what a page uses (`Rooms`, `Room`),
+ * what waits to be sent (`Outbox`, `Item`), what of it outlives the page (`Shelf`, `Heirs`), the socket (`Connection`).
  *
  * @typedef {{epoch: string, offset: number}} Position  What a client resumes from.
  * @typedef {{key: string, name: string}} Author
- * @typedef {{offset: number, kind: string, id: string, author: ?Author, at: string, body: Object, changed: number}} Entry
+ * @typedef {{offset: number, kind: string, target?: number, id: string, author: ?Author, at: string, body: ?Object,
+ *   changed: number}} Entry  `target` is the offset of the message that an edit or a removal changes.
  * @typedef {{frame: number, body: number, batch: number, history: number}} Limits  Bytes, bytes, frames, entries.
  * @typedef {{code: string, reason: string, retryIn?: number}} Why  Why something is in its state; `retryIn` in seconds.
  * @typedef {{now: () => number, setTimeout: Function, clearTimeout: Function}} Clock  In milliseconds.
+ * @typedef {{type: "publish"|"edit"|"remove", id: string, target?: number, body?: Object, at: string, refusal: ?Refusal,
+ *   answer: Promise<{offset: number}>}} Waiting  What was asked for and has no `ok` yet; with a `refusal` it never will,
+ *   unless it is asked for again.
  */
 
 /** What a connection and each room on it can be. CLOSED: nobody here wants it; REFUSED: the server does not want it. */
@@ -48,6 +53,7 @@ const REASONS = {
   person_changed: "This was written as somebody else, and was not sent.",
   refused: "The server refused the connection.",
   silent: "The server fell silent.",
+  storage: "The browser's storage is missing, forbidden or full: what waits would not outlive the page.",
   too_large: "This is too large to be sent.",
   unreachable:
     "The live connection cannot be opened. The server may be down, " +
@@ -64,11 +70,18 @@ const BACKOFF = { base: 0.5, cap: 30 };
 const HANDSHAKE_SECONDS = 15;
 const STABLE_SECONDS = 10; // a connection that lasted less counts as one more failure: no hot loop of short lives
 const PATIENCE = 3; // failures in a row after which a further try is no longer shown as "connecting"
-const WINDOW = 64; // publishes of one room that may wait for their answer
-const OUTBOX = 500; // publishes of one room that may wait altogether
+const WINDOW = 64; // publishes, edits and removals of one room that may wait for their answer
+const OUTBOX = 500; // those of one room that may wait altogether
+const CHARACTERS = 1024 * 1024; // of JSON that may wait in all rooms: a fifth of what browsers store for a site
+const REFUSED = { items: 50, characters: 256 * 1024 }; // what was refused is remembered, the newest first
+const GRACE_SECONDS = 5; // for a page to load again before another tab takes over what it left
+const RECORD_VERSION = 1;
 const BACKLOG = 65536; // bytes unsent beyond which events are let go
 
-/** The rooms of one server over one socket. Dispatches `state`, `welcome` and `error`. */
+/**
+ * The rooms of one server over one socket. Dispatches `state`, `welcome`, `error` and
+ * `unkept` ({code, reason}: what waits is in memory alone, because the storage does not take it).
+ */
 export class Rooms extends EventTarget {
   /** @type {?Author} Who the server says we are. */
   user = null;
@@ -76,6 +89,8 @@ export class Rooms extends EventTarget {
   #rooms = new Map();
   #answers = new Map();
   #ref = 0;
+  #shelf;
+  #heirs = null;
   #clock;
   #random;
   #window;
@@ -83,19 +98,43 @@ export class Rooms extends EventTarget {
 
   /**
    * @param {string} url  Of `ws/rooms/`; a path is taken from the page's own server.
-   * @param {{WebSocket?: Function, clock?: Clock, random?: () => number, window?: EventTarget}} [options]  For other
-   *   runtimes, and for tests.
+   * @param {Object} [options]
+   * @param {?string} [options.user]  The author key of whom the page was rendered for. What waits from before a reload is
+   *   then in `outbox` at once, and sent when the server's welcome says that it is still the same person.
+   * @param {"tab"|"browser"|"page"} [options.keep]  How long what waits is kept: over reloads, also when the tab is closed,
+   *   or only as long as the page.
+   * @param {{tab: ?Storage, browser: ?Storage}} [options.storage]  For other runtimes and for tests, as the rest.
    */
-  constructor(url, { WebSocket = globalThis.WebSocket, clock = systemClock, random = Math.random, window = globalThis } = {}) {
+  constructor(url, {
+    user = null,
+    keep = "tab",
+    storage = { tab: browserStorage("sessionStorage"), browser: browserStorage("localStorage") },
+    locks = globalThis.navigator?.locks,
+    WebSocket = globalThis.WebSocket,
+    clock = systemClock,
+    random = Math.random,
+    window = globalThis,
+  } = {}) {
     super();
     this.#clock = clock;
     this.#random = random;
     this.#window = window;
-    this.#connection = new Connection(socketUrl(url), { WebSocket, clock, random }, {
+    const address = socketUrl(url);
+    this.#connection = new Connection(address, { WebSocket, clock, random }, {
       welcome: (frame) => this.#welcomed(frame),
       frame: (frame) => this.#route(frame),
       state: (state, why) => this.#follow(state, why),
     });
+    // Without locks nobody could tell a closed tab from a living one, so each keeps to its own.
+    const shared = keep === "browser" && locks && storage.browser;
+    this.#shelf = new Shelf(address, {
+      storage: keep === "page" ? null : shared || storage.tab,
+      owner: shared ? newId() : "",
+      trouble: () => this.dispatchEvent(new CustomEvent("unkept", { detail: { code: "storage", reason: REASONS.storage } })),
+    });
+    if (keep !== "page" && !(shared || storage.tab)) this.#shelf.complain();
+    this.#shelf.suppose(user);
+    if (shared) this.#heirs = new Heirs(address, this.#shelf, { locks, session: storage.tab, clock, window, adopted: () => this.#adopt() });
   }
 
   get state() {
@@ -123,7 +162,8 @@ export class Rooms extends EventTarget {
   join(name, { position = null, history = 50 } = {}) {
     name = name.normalize("NFC");
     if (!this.#rooms.has(name)) {
-      this.#rooms.set(name, new Room(this, name, { position, history, clock: this.#clock, random: this.#random }));
+      const options = { position, history, shelf: this.#shelf, clock: this.#clock, random: this.#random };
+      this.#rooms.set(name, new Room(this, name, options));
     }
     const room = this.#rooms.get(name);
     this.connect();
@@ -142,6 +182,7 @@ export class Rooms extends EventTarget {
     this.#window?.removeEventListener?.("online", this.#online);
     for (const room of [...this.#rooms.values()]) room.leave();
     this.#connection.close();
+    this.#heirs?.close();
   }
 
   /** @internal A frame that needs no answer. */
@@ -168,13 +209,21 @@ export class Rooms extends EventTarget {
   }
 
   #welcomed(frame) {
-    const before = this.user;
     this.user = frame.user ?? null;
-    if (before && before.key !== this.user?.key) {
+    const key = this.user?.key ?? "";
+    const before = this.#shelf.user;
+    if (before !== null && before !== key) {
       // A log-out or another session: what one person wrote must never go out under another's name.
       for (const room of this.#rooms.values()) room._disown();
     }
+    this.#shelf.own(key);
+    if (before !== key) for (const room of this.#rooms.values()) room._restore({ first: true });
     this.dispatchEvent(new CustomEvent("welcome", { detail: frame }));
+  }
+
+  /** What another tab left is ours now. */
+  #adopt() {
+    for (const room of this.#rooms.values()) room._restore({ first: false });
   }
 
   #follow(state, why) {
@@ -203,7 +252,8 @@ export class Rooms extends EventTarget {
 }
 
 /**
- * One room. Dispatches `state`, `joined`, `can`, `event`, `error`, and what matters most:
+ * One room. Dispatches `state`, `joined`, `can`, `event`, `error`, `restored` ({waiting}: what waits since before a
+ * reload, or in a tab that was closed, and is in `outbox` from now on), and what matters most:
  * `entries` ({entries}: what comes next, each once and in order) and
  * `reset` ({entries, more, reason}: the newest page; the first one, or to be shown instead of all that was before).
  */
@@ -219,34 +269,52 @@ export class Room extends EventTarget {
   #history;
   #clock;
   #random;
-  #outbox = new Outbox();
+  #outbox;
   #joining = null; // the ref of the join under way: answers to earlier ones are too late
   #timer = null; // until then no join, or no publish, is sent: the server asked to wait
 
   /** @internal Ask `Rooms.join` for one. */
-  constructor(rooms, name, { position, history, clock, random }) {
+  constructor(rooms, name, { position, history, shelf, clock, random }) {
     super();
     this.name = name;
     this.position = position;
     this.#rooms = rooms;
     this.#history = history;
+    this.#outbox = new Outbox(name, shelf);
     this.#clock = clock;
     this.#random = random;
   }
 
   /**
-   * Stored once, in the order of the calls, also if the connection is cut meanwhile or not there yet.
+   * Stored once, in the order of the calls, also if the connection is cut meanwhile or not there yet, or the page is
+   * reloaded: then the answer is in `outbox`.
    *
    * @param {Object} body
    * @param {{id?: string}} [options]  The same id counts once, so whoever keeps it may publish again.
    * @returns {Promise<{offset: number}>}  Rejects with a `Refusal` where trying again would change nothing.
    */
   async publish(body, { id = newId() } = {}) {
-    if (this.#ended) throw new Refusal(this.why);
-    this.#measure(body, { type: "publish", room: this.name, id, body });
-    const answer = this.#outbox.add(id, body);
-    this.#flush();
-    return answer;
+    return this.#submit({ type: "publish", id, body });
+  }
+
+  /** Gives the message at the offset `target` another body. Otherwise as `publish`, and in one order with it. */
+  async edit(target, body, { id = newId() } = {}) {
+    return this.#submit({ type: "edit", id, target, body });
+  }
+
+  /** Takes the body of the message at the offset `target` away. Otherwise as `publish`, and in one order with it. */
+  async remove(target, { id = newId() } = {}) {
+    return this.#submit({ type: "remove", id, target });
+  }
+
+  /** @returns {Waiting[]}  What has no `ok` yet, oldest first: what waits, and then what was refused. */
+  get outbox() {
+    return this.#outbox.all;
+  }
+
+  /** Forgets what was refused. Returns false for what waits: it may be stored already. */
+  discard(id) {
+    return this.#outbox.discard(id);
   }
 
   /** Not stored, and first to be dropped. Returns whether it was handed to the socket. */
@@ -274,10 +342,11 @@ export class Room extends EventTarget {
     return { entries: answer.entries, more: answer.more };
   }
 
-  /** Quits the room. What still waits to be sent is rejected with the code `left`. */
+  /** Quits the room. What still waits is rejected with the code `left` and forgotten; what was refused is kept. */
   leave() {
     if (this.#rooms.state === State.LIVE && !this.#ended) this.#rooms._send({ type: "leave", room: this.name });
     this.#rooms._forget(this);
+    this.#outbox.abandon(new Refusal({ code: "left", reason: REASONS.left }));
     this.#enter(State.CLOSED, { code: "left", reason: REASONS.left });
   }
 
@@ -293,7 +362,16 @@ export class Room extends EventTarget {
 
   /** @internal The connection now belongs to another person. */
   _disown() {
-    this.#outbox.clear(new Refusal({ code: "person_changed", reason: REASONS.person_changed }));
+    this.#outbox.forget(new Refusal({ code: "person_changed", reason: REASONS.person_changed }));
+  }
+
+  /** @internal There may be more on the shelf. What waits from before a reload was written `first`. */
+  _restore({ first }) {
+    const waiting = this.#outbox.restore({ first });
+    if (!waiting.length) return;
+    this.#dispatch("restored", { waiting });
+    if (this.#ended) this.#outbox.refuseAll(new Refusal(this.why));
+    else this.#flush();
   }
 
   /** @internal A frame for this room that answers nothing. Frames that we do not know are ignored, as the wire asks. */
@@ -321,7 +399,7 @@ export class Room extends EventTarget {
     this.why = why;
     if (this.#ended) {
       this.#joining = null;
-      this.#outbox.clear(new Refusal(why));
+      this.#outbox.refuseAll(new Refusal(why));
     }
     this.#dispatch("state", { state, ...why });
   }
@@ -393,16 +471,23 @@ export class Room extends EventTarget {
     this.#dispatch("can", can);
   }
 
+  async #submit(request) {
+    if (this.#ended) throw new Refusal(this.why);
+    this.#measure(request.body, { room: this.name, ...request });
+    const { answer } = this.#outbox.add(request);
+    this.#flush();
+    return answer;
+  }
+
   #flush() {
     if (this.state !== State.LIVE || this.#timer !== null) return;
     for (const item of this.#outbox.due()) {
-      const { id, body, attempt } = item;
-      const frame = { type: "publish", room: this.name, id, body };
-      this.#rooms._ask(frame, (answer) => answer && this.#published(item, attempt, answer));
+      const { frame, attempt } = item;
+      this.#rooms._ask(frame, (answer) => answer && this.#submitted(item, attempt, answer));
     }
   }
 
-  #published(item, attempt, frame) {
+  #submitted(item, attempt, frame) {
     if (frame.type === "ok") this.#outbox.accept(item, frame.offset);
     else if (attempt !== item.attempt) return; // it was sent again since: the answer to that one counts
     else if (RETRYABLE.has(frame.code)) return this.#retry(frame);
@@ -428,7 +513,7 @@ export class Room extends EventTarget {
 
   #measure(body, frame) {
     const { body: bodyLimit, frame: frameLimit } = this.#rooms.limits;
-    const size = byteLength(JSON.stringify(body));
+    const size = byteLength(JSON.stringify(body) ?? "");
     // Some bytes are left for the frame's ref, which is not known yet.
     if (size <= bodyLimit && byteLength(JSON.stringify(frame)) + 32 <= frameLimit) return;
     throw new Refusal({ code: "too_large", message: `${REASONS.too_large} It has ${size} bytes, allowed are ${bodyLimit}.` });
@@ -439,19 +524,47 @@ export class Room extends EventTarget {
   }
 }
 
-/** What one room's user has published and the server has not answered, oldest first. */
-class Outbox {
-  #items = new Map();
+// What waits to be sent.
 
-  /** @returns {Promise<{offset: number}>} */
-  add(id, body) {
-    const known = this.#items.get(id);
-    if (known) return known.answer;
+/** What was asked for in one room and the server has not answered, oldest first; and what it has refused. */
+class Outbox {
+  #room;
+  #shelf;
+  #items = new Map();
+  #refused = new Map();
+
+  constructor(room, shelf) {
+    this.#room = room;
+    this.#shelf = shelf;
+    this.restore({ first: true });
+  }
+
+  get all() {
+    this.#letGo();
+    return [...this.#items.values(), ...this.#refused.values()];
+  }
+
+  add(request) {
+    const known = this.#items.get(request.id);
+    if (known) return known;
     if (this.#items.size >= OUTBOX) throw new Refusal({ code: "outbox_full", reason: REASONS.outbox_full });
-    const item = { id, body, attempt: 0, sent: false };
-    item.answer = new Promise((resolve, reject) => Object.assign(item, { resolve, reject }));
-    this.#items.set(id, item);
-    return item.answer;
+    const item = new Item({ ...request, room: this.#room, at: new Date().toISOString() });
+    this.#shelf.add(item, this.#refused.get(item.id));
+    this.#refused.delete(item.id);
+    this.#items.set(item.id, item);
+    return item;
+  }
+
+  /** Takes from the shelf what is not here yet, and returns that. */
+  restore({ first }) {
+    const fresh = this.#shelf.items(this.#room).filter(({ id }) => !this.#items.has(id) && !this.#refused.has(id));
+    const waiting = fresh.filter(({ refusal }) => !refusal).map((item) => [item.id, item]);
+    this.#items = new Map(first ? [...waiting, ...this.#items] : [...this.#items, ...waiting]);
+    for (const item of fresh) {
+      this.#shelf.remember(item);
+      if (item.refusal) this.#refused.set(item.id, item);
+    }
+    return fresh;
   }
 
   /** What to send now, which then counts as sent; at most WINDOW wait for an answer. */
@@ -470,22 +583,333 @@ class Outbox {
   }
 
   accept(item, offset) {
-    if (this.#remove(item)) item.resolve({ offset });
+    if (!this.#take(item)) return;
+    this.#shelf.drop(item);
+    item.resolve({ offset });
   }
 
+  /** It is kept, to be shown and perhaps asked for again, but not sent any more. */
   refuse(item, refusal) {
-    if (this.#remove(item)) item.reject(refusal);
+    if (!this.#take(item)) return;
+    item.refusal = refusal;
+    this.#refused.set(item.id, item);
+    this.#shelf.refuse(item);
+    item.reject(refusal);
   }
 
-  clear(refusal) {
+  refuseAll(refusal) {
     for (const item of [...this.#items.values()]) this.refuse(item, refusal);
   }
 
-  /** False for an item that is gone, also where its id has been published anew. */
-  #remove(item) {
+  discard(id) {
+    const item = this.#refused.get(id);
+    if (!item) return false;
+    this.#shelf.drop(item);
+    return this.#refused.delete(id);
+  }
+
+  /** Nothing more is sent from here. What was refused stays written down. */
+  abandon(refusal) {
+    for (const item of this.#refused.values()) this.#shelf.release(item);
+    this.#refused.clear();
+    this.forget(refusal);
+  }
+
+  /** As if nothing of it had ever been asked for here. */
+  forget(refusal) {
+    const items = this.all;
+    this.#items.clear();
+    this.#refused.clear();
+    for (const item of items) {
+      this.#shelf.drop(item);
+      item.reject(refusal);
+    }
+  }
+
+  /** False for an item that is gone, also where its id has been asked for anew. */
+  #take(item) {
     return this.#items.get(item.id) === item && this.#items.delete(item.id);
   }
+
+  #letGo() {
+    for (const item of this.#refused.values()) if (!this.#shelf.has(item)) this.#refused.delete(item.id);
+  }
 }
+
+/** A publish, an edit or a removal on its way: a `Waiting` to those outside. */
+class Item {
+  attempt = 0;
+  sent = false;
+
+  constructor({ room, type, id, target, body, at, refusal = null }) {
+    Object.assign(this, { room, type, id, target, body, at, refusal });
+    this.answer = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
+    // Whoever asked has a promise of their own. After a reload nobody may be listening.
+    this.answer.catch(() => {});
+    if (refusal) this.reject(refusal);
+  }
+
+  get frame() {
+    const { type, room, id, target, body } = this;
+    return { type, room, id, target, body };
+  }
+
+  /** As it is written down; room and id are in its name. */
+  get record() {
+    const { type, target, body, at, refusal } = this;
+    return { type, target, body, at, refusal: refusal && { code: refusal.code, message: refusal.message } };
+  }
+
+  /** The item that was written down; null if this is no record of ours. */
+  static from(room, id, record) {
+    const { type, target, body, at, refusal } = record;
+    const named = typeof room === "string" && typeof id === "string" && typeof at === "string";
+    const addressed = type === "publish" || Number.isSafeInteger(target);
+    const filled = type === "remove" || (typeof body === "object" && body !== null);
+    if (!named || !addressed || !filled || !["publish", "edit", "remove"].includes(type)) return null;
+    return new Item({ room, type, id, target, body, at, refusal: refusal ? new Refusal(refusal) : null });
+  }
+}
+
+// What of it outlives the page.
+
+/**
+ * What waits in all rooms, bounded, and written down under the key of whom it is by: one record an item.
+ *
+ * Never throws because of the storage, which may be missing, forbidden, full, or hold anything: what it does not take is
+ * in memory alone, and `trouble` is told. What one person wrote is not left to the next: `own` wipes it.
+ */
+class Shelf {
+  user = null; // the key of who writes; nothing is written down before that is known
+  owner; // this page, where the storage is shared with others
+  #url;
+  #storage;
+  #trouble;
+  #troubled = false;
+  #last = 0; // records are numbered in the order in which they were written down
+  #waiting = new Set();
+  #refused = new Set();
+
+  constructor(url, { storage, owner, trouble }) {
+    this.#url = url;
+    this.#storage = storage;
+    this.owner = owner;
+    this.#trouble = trouble;
+  }
+
+  /** The page was rendered for `user`. Only the server's welcome makes sure of it. */
+  suppose(user) {
+    this.user = user;
+    for (const { record } of this.#records()) this.#last = Math.max(this.#last, record.n);
+  }
+
+  /** The server says that we are `user`: whatever somebody else has written is wiped, in all tabs. */
+  own(user) {
+    const before = this.user;
+    this.user = user;
+    for (const { name, record } of this.#records({ all: true })) if (record.user !== user) this.#erase(name);
+    if (before === null) for (const item of this.#waiting) this.#write(item);
+  }
+
+  /** Throws a `Refusal` where too much is waiting. `instead` was refused, and is now asked for again. */
+  add(item, instead) {
+    item.size = JSON.stringify(item.record).length;
+    if (sum(this.#waiting) + item.size > CHARACTERS) throw new Refusal({ code: "outbox_full", reason: REASONS.outbox_full });
+    this.#refused.delete(instead);
+    this.#waiting.add(item);
+    this.#write(item);
+  }
+
+  refuse(item) {
+    this.#waiting.delete(item);
+    this.#refused.add(item);
+    this.#write(item);
+    for (const oldest of this.#refused) {
+      if (this.#refused.size <= REFUSED.items && sum(this.#refused) <= REFUSED.characters) break;
+      this.drop(oldest);
+    }
+  }
+
+  has(item) {
+    return this.#waiting.has(item) || this.#refused.has(item);
+  }
+
+  drop(item) {
+    this.release(item);
+    this.#erase(this.#name(item));
+  }
+
+  /** Counts an item no more, but leaves it written down. */
+  release(item) {
+    this.#waiting.delete(item);
+    this.#refused.delete(item);
+  }
+
+  /** What was written down for a room, as new items, in its order. */
+  items(room) {
+    const records = this.#records().filter((found) => found.room === room && found.record.user === this.user);
+    records.sort((one, other) => one.record.n - other.record.n);
+    return records.map(({ id, record }) => Item.from(room, id, record));
+  }
+
+  /** Counts an item that `items` gave. */
+  remember(item) {
+    item.size = JSON.stringify(item.record).length;
+    (item.refusal ? this.#refused : this.#waiting).add(item);
+  }
+
+  /** The pages that have something in this storage, but for this one. */
+  get others() {
+    const owners = this.#names().map((name) => this.#parse(name)?.[1]);
+    return new Set(owners.filter((owner) => typeof owner === "string" && owner !== this.owner));
+  }
+
+  /** Which page wrote what is stored under `name`; undefined if it is none of ours. */
+  ownerOf(name) {
+    return this.#parse(name)?.[1];
+  }
+
+  /** Takes over all that another page has left. */
+  adopt(owner) {
+    const left = this.#records({ owner });
+    left.sort((one, other) => one.record.n - other.record.n);
+    for (const { name, room, id, record } of left) {
+      this.#erase(name);
+      this.#set(this.#name({ room, id }), { ...record, n: ++this.#last });
+    }
+  }
+
+  complain() {
+    if (!this.#troubled) queueMicrotask(this.#trouble);
+    this.#troubled = true;
+  }
+
+  #write(item) {
+    if (this.user === null || !this.#storage) return;
+    item.n ??= ++this.#last;
+    this.#set(this.#name(item), { version: RECORD_VERSION, user: this.user, n: item.n, ...item.record });
+  }
+
+  #name({ room, id }) {
+    return RECORD + JSON.stringify([this.#url, this.owner, room, id]);
+  }
+
+  /** The parts of a name of ours: url, owner, room, id. */
+  #parse(name) {
+    const parts = name?.startsWith(RECORD) ? json(name.slice(RECORD.length)) : null;
+    return Array.isArray(parts) && parts[0] === this.#url ? parts : null;
+  }
+
+  /** This page's records, or those of another owner, or all; what cannot be read is of no use and goes. */
+  #records({ owner = this.owner, all = false } = {}) {
+    const found = [];
+    for (const name of this.#names()) {
+      const [, writtenBy, room, id] = this.#parse(name) ?? [];
+      if (writtenBy === undefined || (!all && writtenBy !== owner)) continue;
+      const record = json(this.#get(name));
+      const ours = record?.version === RECORD_VERSION;
+      if (ours && Number.isSafeInteger(record.n) && Item.from(room, id, record)) found.push({ name, room, id, record });
+      else if (all && !ours && record?.version) found.push({ name, room, id, record }); // of another release of this file
+      else if (ours || !record?.version) this.#erase(name);
+    }
+    return found;
+  }
+
+  #names() {
+    return this.#attempt(() => Array.from({ length: this.#storage.length }, (_, n) => this.#storage.key(n))) ?? [];
+  }
+
+  #get(name) {
+    return this.#attempt(() => this.#storage.getItem(name));
+  }
+
+  #set(name, record) {
+    this.#attempt(() => this.#storage.setItem(name, JSON.stringify(record)));
+  }
+
+  #erase(name) {
+    this.#attempt(() => this.#storage.removeItem(name));
+  }
+
+  #attempt(action) {
+    if (!this.#storage) return undefined;
+    try {
+      return action();
+    } catch {
+      return this.complain();
+    }
+  }
+}
+
+const RECORD = "django_rooms.outbox:";
+
+/**
+ * Which page has what in a storage that all tabs share. Each page holds a lock as long as it lives. Who is given the
+ * lock of another knows that that page is gone, and takes over what it left: one of them, while it has that lock.
+ */
+class Heirs {
+  #url;
+  #shelf;
+  #locks;
+  #clock;
+  #adopted;
+  #watched = new Set();
+  #life = new AbortController();
+
+  constructor(url, shelf, { locks, session, clock, window, adopted }) {
+    this.#url = url;
+    this.#shelf = shelf;
+    this.#locks = locks;
+    this.#clock = clock;
+    this.#adopted = adopted;
+    const { signal } = this.#life;
+    const me = shelf.owner;
+    this.#hold(me, {}, () => new Promise((resolve) => signal.addEventListener("abort", resolve)));
+    window?.addEventListener?.("storage", ({ key }) => this.#watch(shelf.ownerOf(key)), { signal });
+    this.#begin(exchange(session, `django_rooms.page:${url}`, me));
+  }
+
+  close() {
+    this.#life.abort();
+  }
+
+  /** A page that is loaded again comes before others. Its tab may be a copy of one that still lives: then it waits. */
+  async #begin(before) {
+    if (before) await this.#inherit(before);
+    for (const owner of this.#shelf.others) this.#watch(owner);
+  }
+
+  async #watch(owner) {
+    if (!owner || owner === this.#shelf.owner || this.#watched.has(owner)) return;
+    this.#watched.add(owner);
+    const gone = await this.#hold(owner, {}, () => true);
+    if (gone) await new Promise((resolve) => this.#clock.setTimeout(resolve, GRACE_SECONDS * 1000));
+    if (gone && !this.#life.signal.aborted) await this.#inherit(owner);
+    this.#watched.delete(owner);
+    if (gone && this.#shelf.others.has(owner)) this.#watch(owner);
+  }
+
+  #inherit(owner) {
+    return this.#hold(owner, { ifAvailable: true }, (lock) => {
+      if (!lock || this.#life.signal.aborted) return;
+      this.#shelf.adopt(owner);
+      this.#adopted();
+    });
+  }
+
+  /** What `action` returns; undefined if there is no lock to be had, nor will be. */
+  async #hold(owner, options, action) {
+    try {
+      // A request that is to be refused at once may not be given a signal.
+      const signal = options.ifAvailable ? {} : { signal: this.#life.signal };
+      return await this.#locks.request(`${RECORD}${this.#url}:${owner}`, { ...options, ...signal }, action);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+// The socket.
 
 /** One socket at a time, and the next one when it is gone. Knows frames, but no rooms. */
 class Connection {
@@ -504,6 +928,7 @@ class Connection {
   #everLive = false;
   #liveSince = null;
   #farewell = null; // the server's `closing` frame
+  #notBefore = 0; // the time at which the server lets us come back
   #ping = 25;
   #pong = 10;
   #pings = 0;
@@ -533,9 +958,13 @@ class Connection {
     this.#enter(State.CLOSED, { code: "closed", reason: REASONS.closed });
   }
 
-  /** For the moment when the network is back: do not wait to try again, nor to find out that the socket is dead. */
+  /**
+   * For the moment when the network is back: do not wait to try again, nor to find out that the socket is dead. Only what
+   * the server has asked for stands: it spreads those whom it sends away over time.
+   */
   hurry() {
     if (this.state === State.LIVE) this.#probe();
+    else if (this.#clock.now() < this.#notBefore) return;
     else if (this.state !== State.CLOSED && this.state !== State.REFUSED) this.#connect();
   }
 
@@ -645,6 +1074,7 @@ class Connection {
     if (this.#lasted() >= STABLE_SECONDS) this.#failures = 0;
     // A server that gives no time to come back at, or zero, is not to be stormed all the same.
     const retryIn = this.#farewell?.after || backoff(this.#failures, this.#random);
+    if (this.#farewell?.after) this.#notBefore = this.#clock.now() + retryIn * 1000;
     this.#failures += 1;
     this.#liveSince = null;
     this.#detach();
@@ -745,6 +1175,41 @@ export function socketUrl(url, base = globalThis.location?.href) {
 
 function byteLength(text) {
   return new TextEncoder().encode(text).length;
+}
+
+function sum(items) {
+  let size = 0;
+  for (const item of items) size += item.size;
+  return size;
+}
+
+/** What a text says as JSON; null if it is none. */
+function json(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** A browser's storage; null where there is none, or where even asking for it is refused. */
+function browserStorage(name) {
+  try {
+    return globalThis[name] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Stores a value and returns the one before, as far as the storage does either. */
+function exchange(storage, name, value) {
+  try {
+    const before = storage.getItem(name);
+    storage.setItem(name, value);
+    return before;
+  } catch {
+    return null;
+  }
 }
 
 /** @type {Clock} Looked up at each call: browsers refuse their timers without the window as `this`. */

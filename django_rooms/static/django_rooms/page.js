@@ -12,14 +12,18 @@ const MOST_SHOWN = 500; // entries; beyond it the oldest go, while the reader is
 const KEPT = 400;
 const TOGETHER = 5 * 60 * 1000; // messages of one person within this time stand together under one name
 const NEAR = 48; // pixels from the end that count as being at the end
+const CHANGES = new Set(["edit", "removal", "erasure"]);
+
+let texts = 0; // that have an id, by which their menus are described
 
 /** One connection for all sections of a page: the client's module and its Rooms, by the socket's address. */
 const connections = new Map();
 
-function connection({ client, socket }) {
+function connection({ client, socket, me: user, keep }) {
   if (!connections.has(socket)) {
     const loading = import(new URL(client, document.baseURI).href);
-    connections.set(socket, loading.then((module) => ({ client: module, rooms: new module.Rooms(socket) })));
+    const opening = loading.then((module) => ({ client: module, rooms: new module.Rooms(socket, { user, keep }) }));
+    connections.set(socket, opening);
   }
   return connections.get(socket);
 }
@@ -32,6 +36,9 @@ class RoomElement extends HTMLElement {
   #pinned = true; // the reader is at the newest entry, and stays there
   #late = false; // the room has gone on since this section was rendered
   #held = []; // what came while it was late
+  #passed = null; // changes that came while older messages are being fetched, which may not have them yet
+  #said = new WeakMap(); // the text of each entry, which is not what is shown while the reader's change is on its way
+  #changes = new Map(); // the reader's own last change that is not stored yet, by the offset of its message
 
   connectedCallback() {
     this.#listening = new AbortController();
@@ -44,7 +51,13 @@ class RoomElement extends HTMLElement {
   disconnectedCallback() {
     this.#listening.abort();
     // An element that is only moved comes back at once, and another section may show the same room.
-    queueMicrotask(() => this.#peers.length || this.#room?.leave());
+    queueMicrotask(() => this.#leave());
+  }
+
+  /** What was written here is still sent. */
+  async #leave() {
+    await Promise.allSettled(this.#room?.outbox.map(({ answer }) => answer) ?? []);
+    if (!this.#peers.length) this.#room?.leave();
   }
 
   /** Where the room goes on for this section. It is kept in the markup, which a host may store and bring back. */
@@ -77,7 +90,12 @@ class RoomElement extends HTMLElement {
     this.#listenToRoom();
     this.#show(this.#room.state, this.#room.why);
     this.#part("fields")?.removeAttribute("disabled");
-    this.#part("older")?.removeAttribute("disabled");
+    for (const item of this.#entries) {
+      if (!this.#said.has(item)) this.#said.set(item, part(item, "text")?.textContent ?? "");
+      this.#offer(item);
+    }
+    this.#bringBack(this.#room.outbox);
+    this.#scrollDown();
   }
 
   #listenToRoom() {
@@ -87,6 +105,7 @@ class RoomElement extends HTMLElement {
     on("entries", ({ entries }) => this.#append(entries));
     on("reset", (page) => this.#startOver(page));
     on("can", ({ publish }) => this.#allow(publish));
+    on("restored", ({ waiting }) => this.#bringBack(waiting));
     this.#rooms.addEventListener("welcome", () => this.#introduce(this.#rooms.user), { signal });
     this.#introduce(this.#rooms.user);
   }
@@ -99,7 +118,12 @@ class RoomElement extends HTMLElement {
     on("older", "click", () => this.#fetchOlder());
     on("newest", "click", () => this.#scrollDown());
     on("scroller", "scroll", () => this.#scrolled());
-    on("entries", "click", (event) => this.#retry(event));
+    on("entries", "click", (event) => this.#act(event));
+    on("entries", "submit", (event) => this.#save(event));
+    on("entries", "keydown", (event) => this.#key(event));
+    this.addEventListener("click", ({ target }) => this.#closeMenus(target), { signal });
+    // It does not bubble.
+    this.addEventListener("toggle", ({ target }) => this.#toggled(target), { signal, capture: true });
     const resized = new ResizeObserver(() => this.#pinned && this.#scrollDown());
     if (this.#part("scroller")) resized.observe(this.#part("scroller"));
     signal.addEventListener("abort", () => resized.disconnect());
@@ -109,6 +133,7 @@ class RoomElement extends HTMLElement {
 
   #show(state, why) {
     this.#say(state, why);
+    this.#offerOlder();
     if (state === "refused") this.#allow(false);
     if (state === "live" && this.#late) this.#catchUp();
   }
@@ -127,15 +152,32 @@ class RoomElement extends HTMLElement {
   }
 
   #allow(publish) {
+    this.toggleAttribute("data-readonly", !publish);
     this.#toggle("compose", publish);
     this.#toggle("readonly", !publish);
   }
 
   #introduce(me) {
     if (!me) return;
+    const before = this.dataset.me;
     this.dataset.me = me.key;
     this.dataset.myName = me.name;
     fill(this, "me", me.name);
+    if (before !== me.key) this.#disown();
+  }
+
+  /** The reader is somebody else now, who must not read what the one before has not sent, nor send it. */
+  #disown() {
+    this.#changes.clear();
+    for (const item of this.#unstored.filter(({ dataset }) => dataset.author !== this.dataset.me)) {
+      fill(item, "text", "");
+      this.#mark(item, "failed", this.#words("person_changed"));
+    }
+    for (const item of this.#entries) {
+      this.#closeEditor(item);
+      item.toggleAttribute("data-own", item.dataset.author === this.dataset.me);
+      this.#showChange(item);
+    }
   }
 
   // Entries come in, in the room's order.
@@ -153,7 +195,8 @@ class RoomElement extends HTMLElement {
   }
 
   #add(entry) {
-    if (!hasText(entry)) return;
+    if (CHANGES.has(entry.kind)) return this.#change(entry);
+    if (!isShown(entry)) return;
     const item = this.#take(entry) ?? this.#blank();
     this.#list.insertBefore(item, this.#unstored[0] ?? null);
     this.#fill(item, entry);
@@ -189,18 +232,26 @@ class RoomElement extends HTMLElement {
   }
 
   async #fetchOlder() {
-    const button = this.#part("older");
-    button.disabled = true;
+    this.#passed = [];
+    this.#offerOlder();
     try {
       const before = Number(this.dataset.oldest);
       const { entries, more } = await this.#room.history(before, Number(this.dataset.history));
       this.#prepend(entries);
       this.#allowOlder(more && entries.length > 0);
+      for (const entry of this.#passed.splice(0)) this.#change(entry);
     } catch (refusal) {
       this.#say(this.#room.state, { code: refusal.code, reason: refusal.message });
     } finally {
-      button.disabled = false;
+      this.#passed = null;
+      this.#offerOlder();
     }
+  }
+
+  /** Only the server has them, and it is asked once at a time. */
+  #offerOlder() {
+    const button = this.#part("older");
+    if (button) button.disabled = this.#passed !== null || this.#room.state !== "live";
   }
 
   #prepend(entries) {
@@ -208,7 +259,8 @@ class RoomElement extends HTMLElement {
     const fromEnd = scroller.scrollHeight - scroller.scrollTop;
     scroller.setAttribute("aria-busy", "true"); // these are not news to be read out
     const first = this.#list.firstElementChild;
-    for (const entry of entries.filter(hasText)) {
+    for (const entry of entries.filter(isShown)) {
+      this.#take(entry)?.remove();
       const item = this.#blank();
       this.#list.insertBefore(item, first);
       this.#fill(item, entry);
@@ -241,6 +293,33 @@ class RoomElement extends HTMLElement {
     this.#allowOlder(true);
   }
 
+  // Changes to what was said. The newest counts, in whichever order they and the message come.
+
+  #change(entry) {
+    this.#passed?.push(entry);
+    if (entry.kind === "erasure") return this.#erase(entry);
+    const item = this.#at(entry.target);
+    if (item && entry.offset > Number(item.dataset.changed)) this.#rewrite(item, entry.body, entry.offset);
+  }
+
+  #rewrite(item, body, changed) {
+    item.dataset.changed = changed;
+    this.#write(item, body, true);
+  }
+
+  /** All that somebody said until then, and their name. */
+  #erase({ offset, author }) {
+    for (const item of this.#entries) {
+      if (item.dataset.author !== author.key || Number(item.dataset.offset) > offset) continue;
+      fill(item, "author", author.name);
+      this.#rewrite(item, null, Math.max(offset, item.dataset.changed));
+    }
+  }
+
+  #at(offset) {
+    return this.#list.querySelector(`:scope > [data-offset="${Number(offset)}"]`);
+  }
+
   // What the reader writes. It is shown at once; its entry then takes the same element.
 
   #sendOnEnter(event) {
@@ -260,19 +339,23 @@ class RoomElement extends HTMLElement {
     this.#publish(this.#draft(text));
   }
 
-  #draft(text) {
+  #draft(text, id = this.#client.newId(), at = new Date().toISOString()) {
     const item = this.#blank();
     const author = { key: this.dataset.me, name: this.dataset.myName };
     this.#list.append(item);
-    this.#fill(item, { id: this.#client.newId(), author, at: new Date().toISOString(), body: { text } });
+    this.#fill(item, { id, author, at, body: { text } });
     return item;
   }
 
-  async #publish(item) {
+  #publish(item) {
+    this.#followUp(item, this.#room.publish({ text: part(item, "text").textContent }, { id: item.dataset.id }));
+  }
+
+  async #followUp(item, answer) {
     this.#mark(item, "pending");
     this.#settle();
     try {
-      const { offset } = await this.#room.publish({ text: part(item, "text").textContent }, { id: item.dataset.id });
+      const { offset } = await answer;
       item.dataset.stored = offset;
       this.#dropIfPassed(item);
     } catch (refusal) {
@@ -282,17 +365,26 @@ class RoomElement extends HTMLElement {
     }
   }
 
-  #retry({ target }) {
-    const item = target.closest('[data-part="retry"]') && target.closest("[data-id]");
-    if (item) this.#publish(item);
+  /** What waits since before a reload, or since another tab was closed. Some of it may be stored already. */
+  #bringBack(waiting) {
+    this.#introduce(this.#rooms.user);
+    for (const { type, id, target, body, at, refusal, answer } of waiting) {
+      if (type !== "publish") {
+        if (!refusal || !this.#changes.has(target)) this.#followChange({ id, type, target, text: body?.text }, answer);
+      } else if (typeof body.text === "string" && !this.#mine(id)) {
+        this.#followUp(this.#draft(body.text, id, at), answer);
+      }
+    }
+  }
+
+  #mine(id) {
+    return [...this.#list.children].some(({ dataset }) => dataset.id === id && dataset.author === this.dataset.me);
   }
 
   #mark(item, state, failure = "") {
     item.dataset.state = state;
-    toggle(item, "pending", state === "pending");
-    toggle(item, "failure", state === "failed");
-    toggle(item, "retry", state === "failed");
-    fill(item, "failure", failure);
+    showFate(item, state, failure);
+    if (item.dataset.author !== this.dataset.me) toggle(item, "retry", false);
   }
 
   /** What was sent, if this is its entry. An id alone proves nothing: another person may have taken the same. */
@@ -305,6 +397,179 @@ class RoomElement extends HTMLElement {
   #dropIfPassed(item) {
     const unseen = item.dataset.state && item.dataset.stored;
     if (unseen && Number(item.dataset.stored) <= this.position.offset) item.remove();
+  }
+
+  // What the reader does with an entry of their own.
+
+  #act({ target, detail: clicks }) {
+    const button = target.closest("button");
+    const item = button?.closest("[data-id]");
+    if (!item) return;
+    const action = {
+      edit: () => this.#edit(item),
+      cancel: () => this.#closeEditor(item),
+      remove: () => this.#remove(item, button, clicks),
+      retry: () => this.#retry(item),
+      discard: () => this.#discard(item),
+    }[button.dataset.part];
+    action?.();
+  }
+
+  #retry(item) {
+    const change = this.#changes.get(Number(item.dataset.offset));
+    if (item.dataset.state) this.#publish(item);
+    else if (change) this.#sendChange(change);
+  }
+
+  #discard(item) {
+    this.#room.discard(item.dataset.id);
+    if (item.dataset.state) item.remove();
+    else this.#forgetChange(Number(item.dataset.offset));
+    this.#toggle("empty", !this.#list.firstElementChild);
+    this.#part("scroller").focus({ preventScroll: true });
+  }
+
+  #edit(item) {
+    part(item, "acts").open = false;
+    if (part(item, "edit-form")) return;
+    const form = this.#part("editor").content.firstElementChild.cloneNode(true);
+    const field = part(form, "edit-field");
+    field.value = part(item, "text").textContent;
+    item.toggleAttribute("data-editing", true);
+    part(item, "said").after(form);
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
+    form.scrollIntoView({ block: "nearest" });
+    this.#scrolled();
+  }
+
+  #closeEditor(item) {
+    const form = part(item, "edit-form");
+    const focused = form?.contains(document.activeElement);
+    form?.remove();
+    item.removeAttribute("data-editing");
+    if (focused) (part(item, "acts")?.hidden ? this.#part("scroller") : part(item, "menu"))?.focus({ preventScroll: true });
+  }
+
+  #save(event) {
+    event.preventDefault();
+    const item = event.target.closest("[data-id]");
+    const text = part(item, "edit-field").value.trim();
+    if (!text) return;
+    const before = part(item, "text").textContent;
+    this.#closeEditor(item);
+    if (text !== before) this.#startChange(item, { type: "edit", text });
+  }
+
+  #key(event) {
+    const item = event.target.closest("[data-id]");
+    if (event.key === "Escape" && item) {
+      const menu = part(item, "acts");
+      if (menu?.open) part(item, "menu").focus();
+      if (menu) menu.open = false;
+      this.#closeEditor(item);
+    } else if (event.target.dataset.part === "edit-field") this.#sendOnEnter(event);
+  }
+
+  /** The first press asks, the second does it. Two clicks in one are no answer. */
+  #remove(item, button, clicks) {
+    if (!button.hasAttribute("data-asked")) {
+      button.dataset.words = button.textContent;
+      button.textContent = button.dataset.again;
+      button.toggleAttribute("data-asked", true);
+      button.scrollIntoView({ block: "nearest" }); // its line may be another now
+    } else if (clicks < 2) {
+      part(item, "acts").open = false;
+      this.#startChange(item, { type: "remove" });
+      this.#part("scroller").focus({ preventScroll: true });
+    }
+  }
+
+  /** A menu that was closed asks anew when it is opened again. */
+  #toggled(menu) {
+    if (menu.open) menu.scrollIntoView({ block: "nearest" });
+    for (const button of menu.querySelectorAll("[data-asked]")) {
+      button.textContent = button.dataset.words;
+      button.removeAttribute("data-asked");
+    }
+  }
+
+  #closeMenus(target) {
+    for (const menu of this.querySelectorAll('[data-part="acts"][open]')) if (!menu.contains(target)) menu.open = false;
+  }
+
+  // Their changes on the way. They are shown at once, and taken back if they are refused and discarded.
+
+  #startChange(item, change) {
+    this.#sendChange({ ...change, id: this.#client.newId(), target: Number(item.dataset.offset) });
+  }
+
+  #sendChange(change) {
+    const { id, type, target, text } = change;
+    const answer = type === "edit" ? this.#room.edit(target, { text }, { id }) : this.#room.remove(target, { id });
+    this.#followChange(change, answer);
+  }
+
+  async #followChange(change, answer) {
+    const { target } = change;
+    if (this.#changes.has(target)) this.#room.discard(this.#changes.get(target).id);
+    change.state = "pending";
+    this.#changes.set(target, change);
+    this.#showChange(this.#at(target));
+    this.#settle();
+    try {
+      const { offset } = await answer;
+      this.#stored(change, offset);
+    } catch (refusal) {
+      change.state = "failed";
+      change.failure = this.#words(`change-${refusal.code}`) ?? this.#words(refusal.code) ?? refusal.message;
+      // Another came after it, or the message is gone.
+      if (this.#changes.get(target) !== change) return void this.#room.discard(change.id);
+      this.#showChange(this.#at(target));
+      this.#settle();
+    }
+  }
+
+  #stored({ id, type, target, text }, offset) {
+    if (this.#changes.get(target)?.id === id) this.#changes.delete(target);
+    const item = this.#at(target);
+    if (!item) return;
+    if (offset > Number(item.dataset.changed)) this.#rewrite(item, type === "edit" ? { text } : null, offset);
+    else this.#showChange(item);
+  }
+
+  #forgetChange(target) {
+    const change = this.#changes.get(target);
+    if (!change) return;
+    this.#changes.delete(target);
+    this.#room.discard(change.id);
+    this.#showChange(this.#at(target));
+  }
+
+  /** What is to be seen of a message and of the reader's change to it. */
+  #showChange(item) {
+    if (!item) return;
+    const change = this.#changes.get(Number(item.dataset.offset));
+    item.toggleAttribute("data-change", Boolean(change));
+    if (change) item.dataset.change = change.state;
+    showFate(item, change?.state, change?.failure ?? "");
+    const text = change?.text ?? this.#said.get(item);
+    if (part(item, "text")?.textContent !== text) fill(item, "text", text);
+    this.#offer(item);
+  }
+
+  /** The means to change a message, where there may be any. */
+  #offer(item) {
+    const menu = part(item, "acts");
+    if (!menu) return;
+    const change = this.#changes.get(Number(item.dataset.offset));
+    const own = item.dataset.author === this.dataset.me && item.dataset.offset !== undefined;
+    menu.hidden = !own || item.hasAttribute("data-removed") || change?.type === "remove";
+    if (menu.hidden) menu.open = false;
+    if (!this.#part("editor")) toggle(item, "edit", false);
+    const text = part(item, "text");
+    text.id ||= `${this.id}-text-${(texts += 1)}`;
+    part(item, "menu")?.setAttribute("aria-describedby", text.id);
   }
 
   // Elements.
@@ -332,8 +597,8 @@ class RoomElement extends HTMLElement {
     return this.#part("blank").content.firstElementChild.cloneNode(true);
   }
 
-  #fill(item, { offset, id, author, at, body }) {
-    if (offset) item.dataset.offset = offset;
+  #fill(item, { offset, id, author, at, body, changed = offset }) {
+    if (offset) Object.assign(item.dataset, { offset, changed });
     delete item.dataset.state;
     delete item.dataset.stored;
     item.dataset.id = id;
@@ -341,12 +606,28 @@ class RoomElement extends HTMLElement {
     item.toggleAttribute("data-own", author?.key === this.dataset.me);
     fill(item, "author", author?.name ?? "");
     toggle(item, "guest", author?.key.startsWith("g") ?? false); // the server gives such keys to guests alone
-    fill(item, "text", body.text);
     part(item, "time")?.setAttribute("datetime", at);
     this.#tellTimes([item]);
     this.#group(item);
     if (item.nextElementSibling) this.#group(item.nextElementSibling);
-    for (const name of ["pending", "failure", "retry"]) toggle(item, name, false);
+    this.#write(item, body, changed !== offset);
+  }
+
+  /** The body as it is today: none, if it was removed. */
+  #write(item, body, edited) {
+    const removed = body === null;
+    if (removed) {
+      this.#closeEditor(item);
+      this.#forgetChange(Number(item.dataset.offset));
+    }
+    item.toggleAttribute("data-removed", removed);
+    toggle(item, "text", !removed);
+    toggle(item, "removed", removed);
+    toggle(item, "edited", edited && !removed);
+    // The page knows of texts alone: an edit of its would take away what else a body has.
+    toggle(item, "edit", !removed && Object.keys(body).length === 1);
+    this.#said.set(item, removed ? "" : String(body.text ?? ""));
+    this.#showChange(item);
   }
 
   #group(item) {
@@ -389,8 +670,15 @@ function earliest(sections) {
   return positions.reduce((one, other) => (other.offset < one.offset ? other : one));
 }
 
-function hasText({ kind, body }) {
-  return kind === "message" && typeof body?.text === "string";
+/** Bodies are the host's: one without a text has nothing that could be shown. Removed ones have none. */
+function isShown({ kind, body }) {
+  return kind === "message" && (body === null || typeof body?.text === "string");
+}
+
+function showFate(item, state, failure) {
+  toggle(item, "pending", state === "pending");
+  for (const name of ["failure", "retry", "discard"]) toggle(item, name, state === "failed");
+  fill(item, "failure", failure);
 }
 
 function time(item) {

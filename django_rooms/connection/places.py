@@ -1,0 +1,133 @@
+"""The rooms that one connection is in, and which of them may have something new."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+
+from django_rooms.connection.place import Place
+from django_rooms.connection.publishing import Publishing
+from django_rooms.feeds.feed import Follower
+from django_rooms.feeds.hub import hub
+
+logger = logging.getLogger("django_rooms")
+
+# Rooms that one connection may be in.
+MAX_ROOMS = 100
+
+# Seconds after which a log that could not be read is tried again.
+RETRY = 1.0
+
+
+class Places:
+    """``wake`` is called when a log was read, which nothing had waited for: ask for ``entries()`` again."""
+
+    def __init__(self, follower: Follower, wake: Callable[[], None]) -> None:
+        self._follower = follower
+        self._wake = wake
+        self._places: dict[str, Place] = {}
+        # What is under way, or has to come again, in rooms that were left: it keeps its order if they are joined again.
+        self._left: dict[str, Publishing] = {}
+        # In the order in which they said so.
+        self._news: dict[str, None] = {}
+        # Those whose logs have to be read; the one that is being read, and the frame that came of it.
+        self._lagging: dict[str, None] = {}
+        self._being_read: Place | None = None
+        self._found: tuple[str, Place, str] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def publishings(self) -> Iterator[Publishing]:
+        yield from (place.publishing for place in self._places.values())
+        yield from self._left.values()
+
+    def publishing(self, name: str) -> Publishing | None:
+        """What this connection has published in the room, where that is still of interest."""
+        place = self._places.get(name)
+        return place.publishing if place is not None else self._left.pop(name, None)
+
+    def get(self, name: str) -> Place | None:
+        return self._places.get(name)
+
+    def enter(self, name: str, place: Place) -> None:
+        self._places[name] = place
+
+    def leave(self, name: str) -> None:
+        if (place := self._places.pop(name, None)) is not None:
+            hub().let_go(place.feed, self._follower)
+            if place.publishing.unfinished:
+                self._left[name] = place.publishing
+                if len(self._left) > MAX_ROOMS:
+                    del self._left[next(iter(self._left))]
+
+    def leave_all(self) -> None:
+        for name in list(self._places):
+            self.leave(name)
+
+    def note_news(self, name: str) -> None:
+        self._news[name] = None
+
+    def entries(self) -> str | None:
+        """The next frame of entries of any room that has news, each in its turn.
+
+        Nothing is waited for: where a log has to be read, that goes on beside, for one room at a time, and not before
+        what was read last has been taken.
+        """
+        if (frame := self._take_found()) is not None:
+            return frame
+        frame = self._from_tails()
+        self._read_on()
+        return frame
+
+    def _from_tails(self) -> str | None:
+        while (name := next(filter(self._may_be_asked, self._news), None)) is not None:
+            del self._news[name]
+            if (place := self._places.get(name)) is None:
+                continue
+            if (frame := place.tail()) is not None:
+                self._come_again(name, place)
+                return frame
+            if place.lags:
+                self._lagging[name] = None
+        return None
+
+    def _may_be_asked(self, name: str) -> bool:
+        """What is read of its log comes before what is told of it meanwhile."""
+        return self._being_read is None or self._places.get(name) is not self._being_read
+
+    def _come_again(self, name: str, place: Place) -> None:
+        if place.behind:
+            self._news[name] = None  # There is more; the other rooms come first.
+
+    def _take_found(self) -> str | None:
+        if self._found is None:
+            return None
+        (name, place, frame), self._found = self._found, None
+        if self._places.get(name) is not place:
+            return None  # It was left, or joined again.
+        self._come_again(name, place)
+        return frame
+
+    def _read_on(self) -> None:
+        while self._lagging and self._being_read is None:
+            name = next(iter(self._lagging))
+            del self._lagging[name]
+            if (place := self._places.get(name)) is not None:
+                self._being_read = place
+                self._reading = self._loop.create_task(self._read_log(name, place))
+
+    async def _read_log(self, name: str, place: Place) -> None:
+        try:
+            if (frame := await place.read()) is not None:
+                self._found = name, place, frame
+        except Exception as error:
+            logger.warning("The log of the room %r could not be read: %s", name, error)
+            self._loop.call_later(RETRY, self._follower.wake, name)
+        finally:
+            self._being_read = None
+            self._wake()

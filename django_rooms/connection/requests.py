@@ -1,0 +1,47 @@
+"""What one client has asked and was not answered yet: in its order, one at a time."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from django_rooms.connection.sending import MAX_UNSENT, Sending
+from django_rooms.protocol.frames import Frame, FrameError
+
+Asked = Frame | FrameError
+
+# Characters that a frame counts for at least: `{}` is two of them, and an error with its sentence in memory.
+FRAME = 512
+
+
+class Requests:
+    """A client that reads less than it asks for is not answered until it has read more.
+
+    Its messages are still taken, because one of them has to say so: within a bound, beyond which it floods.
+    """
+
+    def __init__(
+        self, sending: Sending, *, handle: Callable[[Asked], Awaitable[None]], flooded: Callable[[], None]
+    ) -> None:
+        # One is being handled, or waits for room among the replies.
+        self.under_way = False
+        self._sending = sending
+        self._handle = handle
+        self._flooded = flooded
+        # With the characters that each counts for.
+        self._waiting: deque[tuple[Asked, int]] = deque()
+        self._characters = 0
+
+    async def answer(self, asked: Sequence[Asked], characters: int) -> None:
+        """Answer what waits and then ``asked``, a message of so many ``characters``, as far as may be now."""
+        each = max(FRAME, characters // max(len(asked), 1))
+        self._waiting.extend((frame, each) for frame in asked)
+        self._characters += each * len(asked)
+        self.under_way = True
+        try:
+            while self._waiting and await self._sending.eased():
+                frame, characters = self._waiting.popleft()
+                self._characters -= characters
+                await self._handle(frame)
+        finally:
+            self.under_way = False
+        if self._characters > MAX_UNSENT:
+            self._flooded()

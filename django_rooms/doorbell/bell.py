@@ -1,0 +1,118 @@
+"""Ring the other processes: "the room X now reaches offset N", with the new entries along where they fit.
+
+A channel layer may hang for ever, so nobody waits for it. Doorbells go through a bounded queue to one thread with a
+loop and a lasting connection of its own; when the queue is full they are dropped, and when the layer does not answer
+within a second too. The others find what they missed by their look at the log.
+"""
+
+import asyncio
+import atexit
+import threading
+import uuid
+from collections import deque
+from typing import Any
+
+from django_rooms.doorbell.complaints import Complaints
+from django_rooms.doorbell.layers import layer, reaches_other_processes
+from django_rooms.log.store import News
+from django_rooms.names import group_name
+from django_rooms.once import OncePerProcess
+
+MAX_WAITING = 10_000
+TIMEOUT = 1.0
+
+# A doorbell with more text than this says where the log ends and no more; so do all while as many wait.
+MAX_TEXT = 64 * 1024
+CROWD = 100
+
+BELL = "django_rooms.bell"
+EVENT = "django_rooms.event"
+
+
+def ring(news: list[News]) -> None:
+    """Callable from any thread. An in-memory layer needs no doorbell: the hubs of this process are told directly."""
+    if reaches_other_processes():
+        for item in news:
+            texts = item.texts
+            message = {"type": BELL, "epoch": item.epoch, "head": item.head, "first": item.first}
+            fits = sum(map(len, texts)) <= MAX_TEXT and _doorbell().waiting < CROWD
+            _doorbell().put(group_name(item.room), {**message, "entries": texts if fits else []})
+
+
+def ring_event(room: str, frame: str) -> None:
+    if reaches_other_processes():
+        _doorbell().put(group_name(room), {"type": EVENT, "from": process(), "frame": frame})
+
+
+def call(group: str, message: dict[str, Any]) -> None:
+    """Send to a group that is no room's, as doorbells are sent."""
+    _doorbell().put(group, message)
+
+
+def process() -> str:
+    """Who this process is to the others, so that it does not hear its own events twice."""
+    return _process()
+
+
+class Doorbell:
+    """The queue and its one sender."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[str, dict[str, Any]] | threading.Event] = deque()
+        self._loop = asyncio.new_event_loop()
+        self._something = asyncio.Event()
+        self._complaints = Complaints()
+        threading.Thread(target=self._loop.run_until_complete, args=[self._run()], daemon=True).start()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def put(self, group: str, message: dict[str, Any]) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._complain("the queue is full")
+            return
+        self._put((group, message))
+
+    def flush(self) -> None:
+        """Let a process that ends, such as a management command, be heard; for a moment only."""
+        # An empty queue would not say that the last one was sent: it may be on its way.
+        sent = threading.Event()
+        self._put(sent)
+        sent.wait(TIMEOUT)
+
+    def _put(self, item: tuple[str, dict[str, Any]] | threading.Event) -> None:
+        self._waiting.append(item)
+        self._loop.call_soon_threadsafe(self._something.set)
+
+    async def _run(self) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            while self._waiting:
+                item = self._waiting.popleft()
+                if isinstance(item, threading.Event):
+                    item.set()
+                else:
+                    await self._send(*item)
+
+    async def _send(self, group: str, message: dict[str, Any]) -> None:
+        try:
+            if (found := layer()) is not None:
+                await asyncio.wait_for(found.group_send(group, message), TIMEOUT)
+        except Exception as error:
+            self._complain(f"{type(error).__name__}: {error}")
+
+    def _complain(self, why: str) -> None:
+        self._complaints.warn("The channel layer was not rung (%s). Other processes find it by their next look.", why)
+
+
+_doorbell = OncePerProcess(Doorbell)
+_process = OncePerProcess(lambda: uuid.uuid4().hex)
+
+
+@atexit.register
+def flush() -> None:
+    """Let a process that ends be heard; waits for a moment only."""
+    if _doorbell.made is not None:
+        _doorbell.made.flush()

@@ -1,0 +1,153 @@
+"""All feeds of one event loop, and what they hear.
+
+The writer of this process rings the hub directly; other processes ring through the channel layer (``doorbell/``);
+and a look at the log finds what no doorbell told. Nothing here waits for the layer.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+from django_rooms.conf import settings
+from django_rooms.doorbell import bell
+from django_rooms.doorbell.echo import Echo
+from django_rooms.feeds.blocks import Shelf
+from django_rooms.feeds.feed import Follower, RoomFeed
+from django_rooms.log import pages, store
+from django_rooms.log.pages import Head
+from django_rooms.log.store import News
+from django_rooms.once import OncePerLoop
+from django_rooms.threads import reading
+
+logger = logging.getLogger("django_rooms")
+
+# Characters of one feed's tail: enough for a slow reader's minute in a busy room. All tails have a bound together too.
+MAX_TAIL = 1024 * 1024
+
+# Seconds for which the reasons to look soon are gathered: a thousand feeds that join the layer are one look.
+GATHER = 0.1
+
+# Bytes in which Python keeps a character, at most (PEP 393).
+CHARACTER = 4
+
+# Where a room ends that has no row.
+NO_LOG = Head("", 0, 0)
+
+
+class Hub:
+    """The feeds of the rooms that somebody in this event loop is in."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.feeds: dict[str, RoomFeed] = {}
+        self._shelf = Shelf(_half())
+        self._soon = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._calling: asyncio.Task[None] | None = None
+
+    async def feed(self, name: str) -> RoomFeed:
+        """The room's feed, open. Follow it before the next ``await``, or let it go."""
+        feed = self.feeds.get(name)
+        if feed is None:
+            feed = self.feeds[name] = RoomFeed(name, self._soon.set, self._shelf, self._share())
+        if feed.failed:
+            feed.reopen()
+        if self._looking is None or self._looking.done():
+            self._looking = self.loop.create_task(self._look())
+        if self._calling is None or self._calling.done():
+            self._calling = self.loop.create_task(Echo(self._join_anew).run())
+        feed.waiting += 1
+        try:
+            # One waiter's end does not end the reading for the others.
+            await asyncio.shield(feed.opening)
+        except BaseException:
+            feed.waiting -= 1
+            self.let_go(feed)
+            raise
+        feed.waiting -= 1
+        return feed
+
+    def let_go(self, feed: RoomFeed, follower: Follower | None = None) -> None:
+        """Follow no more; a feed that nobody wants is closed."""
+        if follower is not None:
+            feed.followers.discard(follower)
+        if not feed.followers and not feed.waiting:
+            feed.close()
+            if self.feeds.get(feed.name) is feed:
+                del self.feeds[feed.name]
+        if not self.feeds and self._calling is not None:
+            self._calling.cancel()
+            self._calling = None  # It is not done yet, and who comes in the same moment needs another one.
+
+    def hear(self, news: list[News]) -> None:
+        for item in news:
+            if feed := self.feeds.get(item.room):
+                feed.hear(item.epoch, item.first, item.texts, item.head)
+
+    def hear_event(self, room: str, frame: str, sender: Follower | None = None) -> None:
+        if feed := self.feeds.get(room):
+            feed.hear_event(frame, sender)
+
+    def _join_anew(self) -> None:
+        for feed in self.feeds.values():
+            feed.join_anew()
+
+    def _share(self) -> int:
+        """The tail that one of so many feeds may keep."""
+        return min(MAX_TAIL, _half() // (len(self.feeds) + 1))
+
+    async def _look(self) -> None:
+        """Find what no doorbell told, for as long as anybody is here."""
+        while self.feeds:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._soon.wait(), settings.LOOK * random.uniform(0.8, 1.2))
+                await asyncio.sleep(GATHER)
+            self._soon.clear()
+            share = self._share()
+            for feed in self.feeds.values():
+                feed.feed.trim(share)
+                if feed.failed:
+                    feed.reopen()
+            # What is heard while the query runs is no reason to think that the log has lost it.
+            known = {name: feed.position for name, feed in self.feeds.items()}
+            try:
+                heads = await reading.run(pages.heads, list(known))
+            except Exception as error:
+                logger.warning("The rooms' logs could not be looked at; the next look comes soon: %s", error)
+                continue
+            for name, position in known.items():
+                if name in self.feeds:
+                    self.feeds[name].look(position, heads.get(name, NO_LOG))
+
+
+def _half() -> int:
+    """The characters that all tails of a process may have, and all blocks."""
+    return settings.MEMORY_BYTES // CHARACTER // 2
+
+
+# The running loop's hub.
+hub = OncePerLoop(Hub)
+
+
+def tell(room: str, frame: str, sender: Follower | None = None) -> None:
+    """Pass an event's frame to everybody in the room but its sender, here and in other processes. From any thread."""
+    _in_each_hub(Hub.hear_event, room, frame, sender)
+    bell.ring_event(room, frame)
+
+
+def _hear(news: list[News]) -> None:
+    """From whichever thread has just committed."""
+    _in_each_hub(Hub.hear, news)
+    bell.ring(news)
+
+
+def _in_each_hub(method: Callable[..., None], *args: object) -> None:
+    for one in hub.all():
+        # A loop that is closed between the check and the call has nobody left to tell.
+        with suppress(RuntimeError):
+            one.loop.call_soon_threadsafe(method, one, *args)
+
+
+store.listeners.append(_hear)
