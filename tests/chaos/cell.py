@@ -140,7 +140,8 @@ class Chaos:
         self.late = [(person(name, few(name)), late.uniform(0, 0.7 * self.seconds)) for name in narrow[-LATE:]]
         publishing = [person(name, rooms, cookies.pop()) for name in names("publisher", PUBLISHING)]
         self.persons = [*self.wide, *speaking, *reading, *publishing]
-        self.publishers: list[Person | Caller] = [*speaking, *publishing, *map(caller, names("caller", CALLING))]
+        self.callers = [caller(name) for name in names("caller", CALLING)]
+        self.publishers: list[Person | Caller] = [*speaking, *publishing, *self.callers]
 
     def _random(self, *what: str) -> Random:
         return Random(" ".join([self.seed, *what]))
@@ -169,6 +170,9 @@ class Chaos:
             async with asyncio.timeout(patience):
                 await asyncio.gather(*publishing)
                 await until(lambda: all(who.has_all_answers for who in self.publishers))
+                await until(lambda: all(person.everywhere for person in self.persons))
+                # Nobody joins and nobody says anything after it: of that letter only a doorbell or a look can tell.
+                await self.callers[0].have_the_last_word()
                 while await blocking(self.site.database.pending):  # noqa: ASYNC110  (SQL tells of no event)
                     await asyncio.sleep(0.1)
                 heads = await blocking(self.site.database.ends)
@@ -216,13 +220,12 @@ class Chaos:
         """What servers have said, and what people have."""
         acked = {entry_id for each in sent for entry_id, _ in each.acks}
         kinds = Counter(said.kind for each in sent for said in each.sent if said.id in acked)
-        callers = [who for who in self.publishers if isinstance(who, Caller)]
         return Counter(
             {
                 **{path: self.site.count(line) for path, line in LINES.items()},
                 Path.GOODBYES: sum(person.goodbyes for person in self.persons),
                 Path.SILENCES: sum(person.silences for person in self.persons),
-                Path.TIMEOUTS: sum(caller.given_up for caller in callers),
+                Path.TIMEOUTS: sum(caller.given_up for caller in self.callers),
                 Path.EDITS: kinds[EDIT],
                 Path.REMOVALS: kinds[REMOVAL],
                 Path.REFUSALS: sum(len({*each.refused}) for each in sent),
