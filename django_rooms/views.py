@@ -16,8 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from django_rooms.conf import settings
-from django_rooms.models import RoomLog
+from django_rooms.models import RoomLog, rows
 from django_rooms.names import BadName, canonical
 from django_rooms.people import name_guest, person_of, show
 from django_rooms.registry import UnknownRoom, get_room, registrations
@@ -107,7 +106,7 @@ def _listed(person: object) -> list[Listed]:
 
 
 def _candidates() -> list[Listed]:
-    newest = RoomLog.objects.using(settings.DATABASE).order_by("-last_at")[:MAX_ASKED]
+    newest = rows(RoomLog).order_by("-last_at")[:MAX_ASKED]
     logged = [Listed(name, last_at) for name, last_at in newest.values_list("name", "last_at")]
     names = {candidate.name for candidate in logged}
     routes = [registration.pattern.route for registration in registrations()]

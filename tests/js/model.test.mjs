@@ -27,7 +27,7 @@ const SABOTAGES = {
   "what is sent again after a cut comes behind what is new": ["first ? [...waiting, ...this.#items]", "first ? [...this.#items, ...waiting]"],
   "what waits is not sent again after a cut": ["      item.sent = false;\n", ""],
   "what waits is not written down": ["    this.#set(this.#name(item), {", "    if (!item) this.#set(this.#name(item), {"],
-  "what waits is read in any order": ["    records.sort((one, other) => one.record.n - other.record.n);\n", ""],
+  "what waits is read in any order": ["return inOrder(records)", "return records"],
   "what was stored stays written down": ["    this.#shelf.drop(item);\n    item.resolve", "    item.resolve"],
   "after busy only the refused one goes again": ["    this.#outbox.interrupt();\n    this.#pause(frame.retry_after", "    this.#pause(frame.retry_after"],
   "entries that were seen are shown again": ["    if (entry.offset <= offset) continue;\n    if (entry.offset > offset + 1)", "    if (entry.offset > offset + 1)"],

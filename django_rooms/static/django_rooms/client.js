@@ -748,8 +748,7 @@ class Shelf {
   /** What was written down for a room, as new items, in its order. */
   items(room) {
     const records = this.#records().filter((found) => found.room === room && found.record.user === this.user);
-    records.sort((one, other) => one.record.n - other.record.n);
-    return records.map(({ id, record }) => Item.from(room, id, record));
+    return inOrder(records).map(({ item }) => item);
   }
 
   /** Counts an item that `items` gave. */
@@ -771,9 +770,7 @@ class Shelf {
 
   /** Takes over all that another page has left. */
   adopt(owner) {
-    const left = this.#records({ owner });
-    left.sort((one, other) => one.record.n - other.record.n);
-    for (const { name, room, id, record } of left) {
+    for (const { name, room, id, record } of inOrder(this.#records({ owner }))) {
       this.#erase(name);
       this.#set(this.#name({ room, id }), { ...record, n: ++this.#last });
     }
@@ -808,8 +805,9 @@ class Shelf {
       if (writtenBy === undefined || (!all && writtenBy !== owner)) continue;
       const record = json(this.#get(name));
       const ours = record?.version === RECORD_VERSION;
-      if (ours && Number.isSafeInteger(record.n) && Item.from(room, id, record)) found.push({ name, room, id, record });
-      else if (all && !ours && record?.version) found.push({ name, room, id, record }); // of another release of this file
+      const item = ours && Number.isSafeInteger(record.n) ? Item.from(room, id, record) : null;
+      // The second are of another release of this file.
+      if (item || (all && !ours && record?.version)) found.push({ name, room, id, record, item });
       else if (ours || !record?.version) this.#erase(name);
     }
     return found;
@@ -1181,6 +1179,11 @@ function sum(items) {
   let size = 0;
   for (const item of items) size += item.size;
   return size;
+}
+
+/** Records of ours, as they were written down. */
+function inOrder(records) {
+  return records.sort((one, other) => one.record.n - other.record.n);
 }
 
 /** What a text says as JSON; null if it is none. */
