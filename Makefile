@@ -23,7 +23,7 @@ test:
 	@python="$${PYTHON:-$$(sh .ci/python 2>/dev/null || sh .ci/python sqlite3)}" && [ -n "$$python" ] && exec "$$python" .ci/test.py
 
 test-quick:
-	@$(find_python) && "$$python" .ci/environment.py tests redis daphne && cd tests && exec ../.venv/bin/pytest -q -m "not heavy and not wheel" --ignore=servers --ignore=browser --ignore=chaos
+	@$(find_python) && "$$python" .ci/environment.py tests redis daphne && cd tests && exec ../.venv/bin/pytest -q -m "not heavy and not wheel and not slow" --ignore=servers --ignore=browser --ignore=chaos
 
 chaos:
 	@$(find_python) && exec "$$python" .ci/chaos.py

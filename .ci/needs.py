@@ -38,6 +38,11 @@ def postgres():
     return debian[-1] if debian else program("initdb")()
 
 
+def faketime():
+    """The library that gives a process another time of day; Debian has it in a folder of the machine's kind."""
+    return next(iter(sorted(glob("/usr/lib/*/faketime/libfaketime.so.1"))), None)
+
+
 def ensurepip():
     return sys.executable if find_spec("ensurepip") else None
 
@@ -48,6 +53,7 @@ NEEDS = {
     "postgresql": Need("PostgreSQL", ("postgresql",), postgres),
     "mariadb": Need("MariaDB", ("mariadb-server",), program("mariadbd")),
     "mariadb_install": Need("MariaDB's install script", ("mariadb-server",), program("mariadb-install-db")),
+    "faketime": Need("libfaketime", ("libfaketime",), faketime),
     "chromium": Need("Chromium", ("chromium",), program("chromium", "chromium-browser", "google-chrome")),
     "node": Need("Node.js", ("nodejs",), program("node", "nodejs")),
 }

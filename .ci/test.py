@@ -62,6 +62,7 @@ def start_services(stack, programs):
             "TEST_MARIADB_URL": stack.enter_context(mariadb),
             **chaos.programs(programs),
             "TEST_CHROMIUM": programs["chromium"],
+            "TEST_FAKETIME": programs["faketime"],
             "TEST_NODE": programs["node"],
         }
 

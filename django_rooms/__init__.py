@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from django_rooms.log.appends import UnknownTarget
     from django_rooms.log.writer import Busy
     from django_rooms.registry import UnknownRoom, get_room, register
-    from django_rooms.rooms import PublicRoom, Room, SignedInRoom
+    from django_rooms.rooms import PublicRoom, Room, SignedInRoom, acount_present, count_present
 
 __all__ = [
     "BadName",
@@ -23,6 +23,8 @@ __all__ = [
     "SignedInRoom",
     "UnknownRoom",
     "UnknownTarget",
+    "acount_present",
+    "count_present",
     "get_room",
     "group_name",
     "register",
@@ -37,6 +39,8 @@ _HOMES = {
     "SignedInRoom": "rooms",
     "UnknownRoom": "registry",
     "UnknownTarget": "log.appends",
+    "acount_present": "rooms",
+    "count_present": "rooms",
     "get_room": "registry",
     "register": "registry",
 }

@@ -8,7 +8,7 @@ class DjangoRoomsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from django_rooms import checks, registry
+        from django_rooms import checks, registry, signals  # noqa: F401 - it hands claims over
 
         checks.register()
         registry.autodiscover()

@@ -17,6 +17,14 @@ from django_rooms.conf import DEFAULTS, settings
 from django_rooms.registry import registrations
 from django_rooms.rooms import Room
 
+WANTED = {int: "a positive integer", float: "a positive number", bool: "True or False", str: "a string"}
+
+# Without a grace a reload is a leave, which some may want.
+MAY_BE_ZERO = {"GRACE"}
+
+# Seconds. A heartbeat that failed is tried again after one, and its write may wait for a lock for two.
+SHORTEST_LEASE = 10.0
+
 
 def register() -> None:
     for check in (check_settings, check_layer, check_server, check_database, check_rooms):
@@ -27,7 +35,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     given = settings.given()
     if not isinstance(given, dict):
         return [Error("DJANGO_ROOMS must be a dictionary.", id="django_rooms.E001")]
-    return [*_unknown(given), *_mistyped(given)]
+    return list(_unknown(given)) + (list(_mistyped(given)) or list(_short_lease()))
 
 
 def _unknown(given: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -39,13 +47,27 @@ def _unknown(given: dict[str, Any]) -> Iterator[CheckMessage]:
 
 def _mistyped(given: dict[str, Any]) -> Iterator[CheckMessage]:
     for name in given.keys() & DEFAULTS.keys():
-        kind = type(DEFAULTS[name])
-        fits = isinstance(given[name], (int, float) if kind is float else kind)
-        if not fits or (kind in (int, float) and not (given[name] > 0 and given[name] is not True)):
-            wanted = {int: "a positive integer", float: "a positive number", bool: "True or False", str: "a string"}[
-                kind
-            ]
-            yield Error(f"DJANGO_ROOMS[{name!r}] must be {wanted}, not {given[name]!r}.", id="django_rooms.E003")
+        kind, value = type(DEFAULTS[name]), given[name]
+        if not _fits(name, kind, value):
+            wanted = "0 or a positive number" if name in MAY_BE_ZERO else WANTED[kind]
+            yield Error(f"DJANGO_ROOMS[{name!r}] must be {wanted}, not {value!r}.", id="django_rooms.E003")
+
+
+def _fits(name: str, kind: type, value: Any) -> bool:
+    if kind in (bool, str):
+        return isinstance(value, kind)
+    number = isinstance(value, (int, float) if kind is float else int) and not isinstance(value, bool)
+    return number and (value > 0 or (name in MAY_BE_ZERO and value == 0))
+
+
+def _short_lease() -> Iterator[CheckMessage]:
+    if settings.LEASE < SHORTEST_LEASE:
+        yield Caution(
+            f"DJANGO_ROOMS['LEASE'] is {settings.LEASE:g} s: a server that is busy for that long, or waits for its "
+            "database, is taken for dead, and all its people have left and come again.",
+            hint=f"{SHORTEST_LEASE:g} s or more; {DEFAULTS['LEASE']:g} s are the default.",
+            id="django_rooms.W007",
+        )
 
 
 def check_layer(**kwargs: Any) -> list[CheckMessage]:
@@ -127,7 +149,8 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
 
 
 def check_rooms(**kwargs: Any) -> list[CheckMessage]:
-    return [problem for kind in {item.room_class for item in registrations()} for problem in _retention(kind)]
+    kinds = {item.room_class for item in registrations()}
+    return [problem for kind in kinds for check in (_retention, _presence_names) for problem in check(kind)]
 
 
 def _retention(kind: type[Room]) -> Iterator[CheckMessage]:
@@ -139,3 +162,11 @@ def _retention(kind: type[Room]) -> Iterator[CheckMessage]:
     if count is not None and not (isinstance(count, int) and not isinstance(count, bool) and count > 0):
         wanted = "a positive integer, or None to keep all entries"
         yield Error(f"{name}.retention_entries must be {wanted}, not {count!r}.", obj=kind, id="django_rooms.E007")
+
+
+def _presence_names(kind: type[Room]) -> Iterator[CheckMessage]:
+    most = kind.presence_names
+    if most is not None and not (isinstance(most, int) and not isinstance(most, bool) and most >= 0):
+        wanted = "0 or a positive integer, or None where nobody shall know who is here"
+        name = f"{kind.__module__}.{kind.__name__}.presence_names"
+        yield Error(f"{name} must be {wanted}, not {most!r}.", obj=kind, id="django_rooms.E008")

@@ -24,6 +24,10 @@ DEFAULTS: dict[str, Any] = {
     # Bytes of encoded entries that one process keeps, at four a character: half of them for the tails of its feeds,
     # half for what it has read of logs for those who come back.
     "MEMORY_BYTES": 64 * 1024 * 1024,
+    # Seconds for which the people of a server process that gives no sign of life still count as here.
+    "LEASE": 30.0,
+    # Seconds after which somebody whose last connection ended has left: a reload is no leave.
+    "GRACE": 10.0,
 }
 
 
@@ -39,6 +43,8 @@ class RoomSettings:
     BODY_BYTES: int
     LOOK: float
     MEMORY_BYTES: int
+    LEASE: float
+    GRACE: float
 
     def __getattr__(self, name: str) -> Any:
         if name not in DEFAULTS:

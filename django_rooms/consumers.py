@@ -86,6 +86,9 @@ class RoomConsumer(AsyncWebsocketConsumer):
             listening.cancel()
             if self.connection is not None:
                 self.connection.closed()
+        # Not where the loop ends under it, as that of a host's test: on another thread it would wait for this one.
+        if self.connection is not None:
+            await self.connection.settled()
 
     async def dispatch(self, message: Any) -> None:
         """Our own messages skip the thread hop that Channels makes for each; the host's keep it and its clean-up."""

@@ -1,14 +1,18 @@
-"""The tables: a row a room, a row an entry, and what was published in transactions that have just been committed.
+"""The tables: a row a room, a row an entry, what was published in transactions that have just been committed; and who
+is in the rooms.
 
 There are no database constraints between them, and none to the host's tables: a host's open transaction that has
 inserted a row must hold no lock that the writer waits for. Rooms and ids are keyed by digests (``names.py``), so that
-no collation takes one for another. Only ``log/`` and ``upkeep/`` write here.
+no collation takes one for another. Only ``log/``, ``upkeep/`` and ``presence/`` write here.
 """
 
+import json
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
+from uuid import uuid4
 
-from django.db import models
+from django.db import connections, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +26,44 @@ M = TypeVar("M", bound=models.Model)
 def rows(model: type[M]) -> models.QuerySet[M]:
     """All rows of ``model``, in the database that is written: a replica is behind."""
     return model._base_manager.using(settings.DATABASE)
+
+
+def lock(model: type[M], keys: Iterable[Any], touched: str, *, wait: bool = False) -> models.QuerySet[M]:
+    """The rows with these keys, locked in their order, of those that there are; without ``wait``, that nobody holds.
+
+    Inside a transaction, as its first statement. ``touched`` is a column that is written as it is, on SQLite.
+    """
+    found = rows(model).filter(pk__in=list(keys)).order_by("pk")
+    features = connections[settings.DATABASE].features
+    if features.has_select_for_update_skip_locked:
+        return found.select_for_update(skip_locked=not wait, no_key=features.has_select_for_no_key_update)
+    # SQLite: the first statement of the transaction must be a write. One that reads and then writes finds the
+    # database locked, and waiting does not help it.
+    found.order_by().update(**{touched: models.F(touched)})
+    return found
+
+
+def delete(model: type[M], keys: Collection[Any]) -> None:
+    """Delete the rows with these primary keys, without waiting for rows that somebody has not committed yet.
+
+    MariaDB reads the whole of a small table for a ``DELETE … WHERE id IN (…)`` of three or more, even where an index is
+    forced, and then waits for each row that another open transaction has inserted. In a join from the keys it reads
+    those rows alone.
+    """
+    connection = connections[settings.DATABASE]
+    key: Any = model._meta.pk
+    if connection.vendor != "mysql":
+        rows(model).filter(pk__in=keys).delete()
+    elif keys:
+        prepared = [key.get_db_prep_value(value, connection) for value in keys]
+        kind = "CHAR(36)" if isinstance(key, models.UUIDField) else "BIGINT"
+        column, table = (connection.ops.quote_name(name) for name in (key.column, model._meta.db_table))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE old FROM JSON_TABLE(%s, '$[*]' COLUMNS (pk {kind} PATH '$')) AS wanted "
+                f"STRAIGHT_JOIN {table} AS old FORCE INDEX (PRIMARY) WHERE old.{column} = wanted.pk",
+                [json.dumps(prepared, default=str)],
+            )
 
 
 def now() -> datetime:
@@ -124,3 +166,102 @@ class Pending(Said):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.body:.80}"
+
+
+class Lease(models.Model):
+    """How long a server process's people count as here without a sign of life of that process.
+
+    The times of this table and of those below are the database's own, in milliseconds since 1970: the clocks of
+    server processes may differ.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    expires_at = models.BigIntegerField(_("expires at"), db_index=True)
+
+    class Meta:
+        verbose_name = _("lease")
+        verbose_name_plural = _("leases")
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Occupied(models.Model):
+    """A room that somebody is in. Who changes its members locks it first, and gives it another stamp."""
+
+    key = models.UUIDField(primary_key=True, editable=False)
+    stamp = models.UUIDField(default=uuid4, editable=False)
+
+    class Meta:
+        verbose_name = _("occupied room")
+        verbose_name_plural = _("occupied rooms")
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+
+class Person(models.Model):
+    """What others see of somebody in a room."""
+
+    room = models.UUIDField(_("room"), editable=False)
+    room_name = models.CharField(_("room's name"), max_length=255)
+    person_key = models.CharField(_("key"), max_length=64)
+    person_name = models.CharField(_("name"), max_length=150)
+    info = models.TextField(_("info"), default="{}")
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.person_name} ({self.room_name})"
+
+    @property
+    def author(self) -> Author:
+        return Author(self.person_key, self.person_name)
+
+
+class Member(Person):
+    """Somebody is in a room: the row is the claim that they joined, and its end the claim that they left."""
+
+    # Of room and person.
+    key = models.UUIDField(primary_key=True, editable=False)
+    since = models.BigIntegerField(_("since"))
+
+    class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
+        indexes = (models.Index(fields=("room", "since"), name="django_rooms_member_room"),)
+
+
+class Presence(models.Model):
+    """The connections that somebody has in a room to one server process."""
+
+    # Of member and lease.
+    key = models.UUIDField(primary_key=True, editable=False)
+    room = models.UUIDField(_("room"), editable=False)
+    member = models.UUIDField(_("member"), editable=False, db_index=True)
+    lease = models.UUIDField(_("lease"), editable=False, db_index=True)
+    connections = models.PositiveIntegerField(_("connections"))
+    leaving = models.BigIntegerField(_("leaving"), null=True, db_index=True, help_text=_("When they will have left."))
+    expelled = models.BooleanField(_("expelled"), default=False)
+
+    class Meta:
+        verbose_name = _("presence")
+        verbose_name_plural = _("presences")
+
+    def __str__(self) -> str:
+        return f"{self.member}: {self.connections}"
+
+
+class Announcement(Person):
+    """That somebody has joined or left, from the claim until the host's handlers were called."""
+
+    event_id = models.UUIDField(_("id"), editable=False)
+    kind = models.CharField(_("kind"), max_length=8)
+    at = models.BigIntegerField(_("at"))
+    # Of the process that tells it.
+    lease = models.UUIDField(_("lease"), editable=False, db_index=True)
+
+    class Meta:
+        verbose_name = _("announcement")
+        verbose_name_plural = _("announcements")

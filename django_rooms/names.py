@@ -86,6 +86,16 @@ def entry_key(room: UUID, sender: str, id: str) -> UUID:
     return _uuid(blake2b(f"{sender}\0{id}".encode(), digest_size=16, key=room.bytes, person=b"rooms.entry").digest())
 
 
+def member_key(room: UUID, person: str) -> UUID:
+    """The key of one person in one room."""
+    return _uuid(blake2b(person.encode(), digest_size=16, key=room.bytes, person=b"rooms.member").digest())
+
+
+def presence_key(member: UUID, lease: UUID) -> UUID:
+    """The key of a member's connections to one process."""
+    return _uuid(blake2b(lease.bytes, digest_size=16, key=member.bytes, person=b"rooms.presence").digest())
+
+
 def _uuid(digest: bytes) -> UUID:
     """A name-based UUID, as RFC 9562 marks them: MariaDB refuses some of the bytes that have no such mark."""
     return UUID(bytes=digest, version=5)

@@ -5,11 +5,13 @@ import inspect
 import logging
 import math
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.conf import settings as django_settings
+from django.db import transaction
 from django.utils.asyncio import async_unsafe
 
 from django_rooms import people
@@ -18,16 +20,22 @@ from django_rooms.feeds import hub
 from django_rooms.log import pages, writer
 from django_rooms.log.appends import Append
 from django_rooms.log.pages import Page
+from django_rooms.log.pending import in_host_transaction
 from django_rooms.names import BadName, check_name
 from django_rooms.patterns import Pattern
+from django_rooms.presence import claims, queries
 from django_rooms.protocol import frames
 from django_rooms.protocol.entries import BLANK, Author, Entry, Kind
+from django_rooms.protocol.presence import Member
 from django_rooms.protocol.text import MAX_INTEGER
-from django_rooms.threads import asking
+from django_rooms.threads import apart_patiently, asking
 
 logger = logging.getLogger("django_rooms")
 
-Action = Literal["join", "publish", "edit", "remove"]
+Action = Literal["join", "publish", "edit", "remove", "see_members"]
+
+# Bytes of what a room class may tell of a member, as JSON in UTF-8.
+MAX_INFO = 1024
 
 POLICY_FAILED = "can_%s of the room %r failed; that is a refusal."
 
@@ -44,6 +52,10 @@ class Room:
     # How long entries are kept, and how many; ``None``: for ever. ``manage.py rooms_prune`` deletes what is beyond.
     retention: ClassVar[timedelta | None] = None
     retention_entries: ClassVar[int | None] = None
+
+    # Up to how many people who are here are told by name. Beyond that a room tells how many, so that its cost does not
+    # grow with the square of its members; with 0 it never tells names, and with ``None`` nobody knows who is here.
+    presence_names: ClassVar[int | None] = 100
 
     name: str
     kwargs: dict[str, Any]
@@ -85,6 +97,17 @@ class Room:
         """Whether ``user``, who may publish, may remove the message ``entry``. Their own, by default."""
         return _is_by(user, entry)
 
+    def can_see_members(self, user: Any) -> Any:
+        """Whether ``user``, who has joined, may know who else is here. Others are told how many."""
+        return True
+
+    def presence_info(self, user: Any) -> Any:
+        """What others are told of ``user`` beside key and name: an object of at most :data:`MAX_INFO` bytes.
+
+        ``None``: they are not shown, nor counted. ``def`` or ``async def``, asked at each join.
+        """
+        return {}
+
     def allows(self, action: Action, user: Any, *about: Entry) -> bool:
         """The policy's answer, from sync code."""
         try:
@@ -97,11 +120,21 @@ class Room:
         """The policy's answer. A ``def`` policy may query: it runs in a thread of its own."""
         policy = getattr(self, f"can_{action}")
         try:
-            asked = policy(user, *about) if iscoroutinefunction(policy) else await asking.run(policy, user, *about)
-            return bool(await asked if inspect.isawaitable(asked) else asked)
+            return bool(await _asked(policy, user, *about))
         except Exception:
             logger.exception(POLICY_FAILED, action, self.name)
             return False
+
+    async def introduce(self, user: Any, author: Author) -> Member | None:
+        """``user`` as a member whom others see; ``None``: not to be shown."""
+        if self.presence_names is None:
+            return None
+        try:
+            info = await _asked(self.presence_info, user)
+            return None if info is None else Member(*author, frames.body_text(info, MAX_INFO))
+        except Exception:
+            logger.exception("presence_info of the room %r failed; only a name is told.", self.name)
+            return Member(*author)
 
     def lesson(self, action: Action) -> list[str]:
         """What a refusal teaches, under DEBUG only."""
@@ -186,6 +219,46 @@ class Room:
         """
         return pages.page(self.name, limit)
 
+    # Who is here, from anywhere. These ask no policy either.
+
+    @async_unsafe("presence() waits for the database; in async code, await apresence().")
+    def presence(self) -> list[Member]:
+        """Everybody who is here, by whichever server process, in the order in which they came."""
+        return queries.members(self.name)
+
+    async def apresence(self) -> list[Member]:
+        """:meth:`presence`, from async code."""
+        return await sync_to_async(self.presence)()
+
+    @async_unsafe("is_present() waits for the database; in async code, await ais_present().")
+    def is_present(self, user: Any) -> bool:
+        """Whether ``user`` (a user, a ``Guest``, an ``Author`` or a ``Member``) is here."""
+        return queries.is_present(self.name, _key(user))
+
+    async def ais_present(self, user: Any) -> bool:
+        """:meth:`is_present`, from async code."""
+        return await sync_to_async(self.is_present)(user)
+
+    @async_unsafe("disconnect() waits for the database; in async code, await adisconnect().")
+    def disconnect(self, user: Any) -> bool:
+        """End all connections that ``user`` has in this room, in every process; whether there are any.
+
+        It is done within a second, or a look where the channel layer does not work; inside a transaction of yours, once
+        that has committed. Their clients do not come back by themselves; whoever shall not come back at all has to be
+        refused by ``can_join``.
+        """
+        key = _key(user)
+        if not (in_host_transaction() and transaction.get_connection(settings.DATABASE).in_atomic_block):
+            return apart_patiently(claims.expel, self.name, key)
+        transaction.on_commit(
+            lambda: apart_patiently(claims.expel, self.name, key), using=settings.DATABASE, robust=True
+        )
+        return queries.is_present(self.name, key)
+
+    async def adisconnect(self, user: Any) -> bool:
+        """:meth:`disconnect`, from async code."""
+        return await sync_to_async(self.disconnect)(user)
+
     def _append(
         self,
         body: dict[str, Any] | None,
@@ -233,12 +306,38 @@ async def _awrite(item: Append) -> Entry:
     return entry
 
 
+@async_unsafe("count_present() waits for the database; in async code, await acount_present().")
+def count_present(rooms: Iterable[Room | str]) -> dict[str, int]:
+    """How many people are in each of ``rooms``, by name, in one query."""
+    return queries.counts(room.name if isinstance(room, Room) else room for room in rooms)
+
+
+async def acount_present(rooms: Iterable[Room | str]) -> dict[str, int]:
+    """:func:`count_present`, from async code."""
+    return await sync_to_async(count_present)(rooms)
+
+
+# Of the methods that a host may override, those that are asked at each join and say the same to everybody.
+_CONSTANT = (Room.can_see_members, Room.presence_info)
+
+
+async def _asked(method: Any, *args: Any) -> Any:
+    """What a method of the host's answers. A ``def`` may query: it runs in a thread of its own."""
+    at_once = iscoroutinefunction(method) or getattr(method, "__func__", None) in _CONSTANT
+    asked = method(*args) if at_once else await asking.run(method, *args)
+    return await asked if inspect.isawaitable(asked) else asked
+
+
 async def _awaited(verdict: Any) -> Any:
     return await verdict
 
 
 def _is_by(user: Any, entry: Entry) -> bool:
     return entry.author is not None and entry.author.key == people.show(user).key
+
+
+def _key(user: Any) -> str:
+    return user.key if isinstance(user, Author | Member) else people.show(user).key
 
 
 def _offset(message: Entry | int | None) -> int:

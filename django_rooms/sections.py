@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -15,8 +15,9 @@ from django_rooms.names import BadName
 from django_rooms.people import person_of, show
 from django_rooms.protocol.entries import Author, Entry
 from django_rooms.protocol.frames import DEFAULT_HISTORY
+from django_rooms.protocol.presence import Member
 from django_rooms.registry import UnknownRoom, get_room
-from django_rooms.rooms import Room
+from django_rooms.rooms import Room, count_present
 
 Keep = Literal["tab", "browser", "page"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
@@ -48,6 +49,17 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Present:
+    """Who is here, as far as the reader may know: ``members`` is ``None`` where only the number is told.
+
+    The reader comes first, and the others by their names.
+    """
+
+    count: int
+    members: list[Member] | None
+
+
+@dataclass(frozen=True)
 class Section:
     """A room that this person may read. ``position`` is the end of ``page``: the browser goes on exactly there."""
 
@@ -59,6 +71,7 @@ class Section:
     can_publish: bool
     page: Page
     history: int
+    present: Present | None = None
     # For how long the browser keeps what was written and not stored yet: over reloads of this "tab", or in the
     # "browser", also when the tab is closed: there it could be read by whoever else uses the machine's account.
     keep: Keep = "tab"
@@ -110,7 +123,35 @@ def section(
     person = person_of(request)
     if not room.allows("join", person):
         return Refused(room.name, 403, _why_forbidden(room))
-    return Section(room, show(person), room.allows("publish", person), room.page(history), history, keep)
+    me = show(person)
+    return Section(
+        room, me, room.allows("publish", person), room.page(history), history, _present(room, person, me), keep
+    )
+
+
+def members(request: HttpRequest, room: Room | str) -> list[Member]:
+    """Who is here, for the person of ``request``: nobody, where they may not know it or the room tells no names."""
+    if not isinstance(room, Room):
+        try:
+            room = get_room(room)
+        except (BadName, UnknownRoom):
+            return []
+    person = person_of(request)
+    present = _present(room, person, show(person)) if room.allows("join", person) else None
+    return (present and present.members) or []
+
+
+def _present(room: Room, person: Any, me: Author) -> Present | None:
+    """Up to so many are told by name as the room's class says."""
+    if room.presence_names is None:
+        return None
+    count = count_present([room])[room.name]
+    named = count <= room.presence_names and room.allows("see_members", person)
+    return Present(count, sorted(room.presence(), key=lambda it: _place(it, me)) if named else None)
+
+
+def _place(member: Member, me: Author) -> tuple[bool, str]:
+    return member.key != me.key, member.name.casefold()
 
 
 def _why_forbidden(room: Room) -> str:

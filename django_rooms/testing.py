@@ -1,11 +1,18 @@
-"""For a host's tests: a client of the rooms that speaks frames. Needs daphne, as ``channels.testing`` does."""
+"""For a host's tests: a client of the rooms that speaks frames, and what servers do by and by, at once.
+
+Needs daphne, as ``channels.testing`` does.
+"""
 
 import itertools
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
+from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
+
+from django_rooms.presence import recorder
+from django_rooms.threads import under_test
 
 # Seconds within which an answer has to come; nothing waits for as long as that unless a test is about to fail.
 PATIENCE = 10.0
@@ -84,3 +91,19 @@ class RoomCommunicator(WebsocketCommunicator):
         self.kept.append(frame)
         if frame["type"] == "ping" and self.answers_pings:
             await self.send({"type": "pong", "n": frame["n"]})
+
+
+def sweep(after: float = 0.0) -> None:
+    """Take out of the rooms who has left them, as if ``after`` more seconds had passed since, and tell ``member_left``.
+
+    Servers do so by and by, a test does when it says so: whoever has disconnected is still there for the ``GRACE`` of
+    the settings, and ``sweep(after=GRACE)`` is its end. On the test's own connection.
+    """
+    if not under_test():
+        raise RuntimeError("sweep() is for tests: servers take people out by themselves.")
+    recorder.sweep_here(after)
+
+
+async def asweep(after: float = 0.0) -> None:
+    """:func:`sweep`, from async code."""
+    await sync_to_async(sweep, thread_sensitive=True)(after)

@@ -13,11 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import InterfaceError, InternalError, OperationalError, close_old_connections, connections
 
 from django_rooms.conf import settings
 
 T = TypeVar("T")
+
+# What may succeed the next time: a lost connection, a deadlock, a lock that was not had in time. PostgreSQL calls it an
+# internal error when it has ended the transaction of a process that was stopped.
+PASSING = (OperationalError, InterfaceError, InternalError)
+
+# A room that a stopped process holds is free again after 5 s; each try waits for 2 s.
+TRIES = 4
 
 # PostgreSQL's and MariaDB's ways to say: read what is committed now; give up a lock after 2 s; and should this process
 # be stopped inside a transaction, let the server take its locks away after 5 s.
@@ -84,6 +91,16 @@ def apart(function: Callable[..., T], *args: Any) -> T:
         return pool.submit(_apart, function, *args).result()
 
 
+def apart_patiently(function: Callable[..., T], *args: Any) -> T:
+    """:func:`apart`, and again while what fails may succeed the next time."""
+    for _ in range(TRIES - 1):
+        try:
+            return apart(function, *args)
+        except PASSING:
+            continue
+    return apart(function, *args)
+
+
 def _apart(function: Callable[..., T], *args: Any) -> T:
     use_own_connection()
     try:
@@ -110,6 +127,10 @@ class Threads:
         if under_test():
             return await sync_to_async(function, thread_sensitive=True)(*args)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, function, *args)
+
+    def wait(self, function: Callable[..., T], *args: Any) -> T:
+        """:meth:`run`, from a thread that may wait."""
+        return function(*args) if under_test() else self._pool.submit(self._work, function, *args).result()
 
 
 # The rooms' reads of the log.

@@ -4,8 +4,9 @@ Their only path that is no room's is the empty one, which can name no room.
 """
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -20,6 +21,7 @@ from django_rooms.models import RoomLog, rows
 from django_rooms.names import BadName, canonical
 from django_rooms.people import name_guest, person_of, show
 from django_rooms.registry import UnknownRoom, get_room, registrations
+from django_rooms.rooms import count_present
 from django_rooms.sections import section
 
 MAX_LISTED = 50
@@ -31,6 +33,8 @@ MAX_ASKED = 200
 class Listed:
     name: str
     last_at: datetime | None
+    # How many are there now.
+    present: int = 0
 
     @property
     def just_now(self) -> bool:
@@ -96,13 +100,11 @@ def _next(request: HttpRequest) -> str:
 
 def _listed(person: object) -> list[Listed]:
     """The rooms that ``person`` may join: those with a log, newest first, then others with a name of their own."""
-    listed: list[Listed] = []
-    for candidate in _candidates():
-        if len(listed) == MAX_LISTED:
-            break
-        if _may_join(candidate.name, person):
-            listed.append(candidate)
-    return listed
+    open_to_them = (candidate for candidate in _candidates() if _may_join(candidate.name, person))
+    listed = list(islice(open_to_them, MAX_LISTED))
+    telling = [candidate.name for candidate in listed if get_room(candidate.name).presence_names is not None]
+    counts = count_present(telling)
+    return [replace(candidate, present=counts.get(candidate.name, 0)) for candidate in listed]
 
 
 def _candidates() -> list[Listed]:

@@ -59,6 +59,12 @@ def mariadb_url():
 
 
 @pytest.fixture(scope="session")
+def faketime():
+    """The library by which a process has another time of day."""
+    return needed("TEST_FAKETIME")
+
+
+@pytest.fixture(scope="session")
 def chromium():
     return needed("TEST_CHROMIUM")
 
@@ -113,6 +119,24 @@ def any_server(request, shared_servers):
 def own_redis(redis_server):
     with serving.own_redis(redis_server) as redis:
         yield redis
+
+
+@pytest.fixture
+def enter(db, nobody_here):
+    """``enter("lobby", ann)``: she is there, and only for this test."""
+    from communicating import Stay
+
+    return Stay
+
+
+@pytest.fixture
+def nobody_here():
+    """By this process, before the test and after it."""
+    from django_rooms.presence.attendance import attendance
+
+    attendance.forget()
+    yield
+    attendance.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -44,8 +44,11 @@ UNHANDLED = re.compile(
 )
 
 
-def environment(database, layer="memory", redis=None, **others):
-    """The variables by which host/settings.py is steered; ``others`` are SERVER_* too, such as ``look=60``."""
+def environment(database, layer="memory", redis=None, preload=None, **others):
+    """The variables by which host/settings.py is steered; ``others`` are SERVER_* too, such as ``look=60``.
+
+    ``preload``: variables for the program itself.
+    """
     given = {"database_url": database, "layer": layer, "redis_url": redis, **others}
     variables = {f"SERVER_{key.upper()}": str(value) for key, value in given.items() if value is not None}
     return {
@@ -54,6 +57,7 @@ def environment(database, layer="memory", redis=None, **others):
         "DJANGO_SETTINGS_MODULE": "host.settings",
         "PYTHONPATH": os.pathsep.join([str(TESTS), str(PACKAGE)]),
         "PYTHONUNBUFFERED": "1",
+        **(preload or {}),
     }
 
 

@@ -1,10 +1,13 @@
 """What goes wrong on the first evening is said by manage.py check."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
 from django_rooms import checks
+from host.rooms import ClosedRoom
 
 
 def ids(found):
@@ -54,6 +57,10 @@ def test_an_unknown_setting_that_is_near_to_nothing_lists_them_all():
         ("DATABASE", None),
         ("AUTODISCOVER", 1),
         ("WEBSOCKET_PATH", b"/ws/"),
+        ("LEASE", 0),
+        ("GRACE", -1),
+        ("GRACE", False),
+        ("GRACE", float("nan")),
     ],
 )
 def test_a_setting_of_the_wrong_kind_is_an_error_with_the_bad_value_in_it(name, value):
@@ -62,10 +69,19 @@ def test_a_setting_of_the_wrong_kind_is_an_error_with_the_bad_value_in_it(name, 
     assert (error.id, repr(value) in error.msg) == ("django_rooms.E003", True)
 
 
-@pytest.mark.parametrize(("name", "value"), [("LOOK", 1), ("LOOK", 0.1), ("BODY_BYTES", 1), ("AUTODISCOVER", False)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LOOK", 1), ("LOOK", 0.1), ("BODY_BYTES", 1), ("AUTODISCOVER", False), ("GRACE", 0), ("LEASE", 10)],
+)
 def test_a_setting_of_the_right_kind_is_none(name, value):
     with given(**{name: value}):
         assert checks.check_settings() == []
+
+
+def test_a_lease_that_a_busy_server_outlives_is_warned_of():
+    with given(LEASE=2):
+        (warning,) = checks.check_settings()
+    assert (warning.id, "is 2 s" in warning.msg) == ("django_rooms.W007", True)
 
 
 def test_a_project_without_a_layer_is_warned():
@@ -129,3 +145,18 @@ def test_sqlite_that_reads_before_it_writes_is_warned_of(monkeypatch, name, opti
     wrapper = DatabaseWrapper({"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}, "default")
     monkeypatch.setattr(checks, "connections", {"default": wrapper})
     assert ids(checks.check_database()) == found
+
+
+@pytest.mark.parametrize("wrong", [-1, True, False, 1.5, "100", timedelta(seconds=1)])
+def test_a_room_class_that_names_an_odd_number_of_people_is_an_error(monkeypatch, wrong):
+    monkeypatch.setattr(ClosedRoom, "presence_names", wrong)
+    (error,) = checks.check_rooms()
+    assert (error.id, error.obj) == ("django_rooms.E008", ClosedRoom)
+    assert "ClosedRoom.presence_names must be 0 or a positive integer" in error.msg
+    assert repr(wrong) in error.msg
+
+
+@pytest.mark.parametrize("right", [None, 0, 1, 100])
+def test_a_room_class_that_names_none_or_some_people_is_none(monkeypatch, right):
+    monkeypatch.setattr(ClosedRoom, "presence_names", right)
+    assert checks.check_rooms() == []

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from concurrent.futures import Future
 
 import pytest
@@ -20,9 +21,11 @@ from django_rooms import consumers, get_room, group_name, rooms
 from django_rooms.connection import conversation, places, pulse
 from django_rooms.consumers import MAX_INBOX, RoomConsumer
 from django_rooms.feeds.hub import hub
+from django_rooms.feeds.presence import Reader
 from django_rooms.log import pages, store, writer
 from django_rooms.models import Entry, RoomLog
 from django_rooms.people import Guest
+from django_rooms.presence import queries
 from django_rooms.protocol.entries import Author
 from django_rooms.protocol.outbox import Outbox
 from django_rooms.routing import not_found, websocket_urlpatterns
@@ -48,6 +51,18 @@ def delete_entries(sql):
     else:
         with connection.cursor() as cursor:
             cursor.execute(sql.format(offset=connection.ops.quote_name("offset")))
+
+
+def note_queries():
+    """The SQL of all that is asked on the test's connection from now on."""
+    asked = []
+
+    def note(execute, sql, params, many, context):
+        asked.append(sql)
+        return execute(sql, params, many, context)
+
+    connection.execute_wrappers.append(note)
+    return asked
 
 
 async def ago(function, *args):
@@ -92,6 +107,7 @@ async def test_two_connections_are_told_apart():
 @one_loop
 async def test_a_room_without_a_log_is_joined_at_its_beginning():
     async with client() as guest:
+        author = (await guest.receive("welcome"))["user"]
         joined = await guest.ask("join", room="lobby")
     assert joined == {
         "type": "joined",
@@ -101,6 +117,7 @@ async def test_a_room_without_a_log_is_joined_at_its_beginning():
         "recovered": False,
         "more": False,
         "can": {"publish": True},
+        "present": {"revision": 1, "count": 1, "members": [{**author, "info": {}}]},
         "entries": [],
     }
     assert not await ago(RoomLog.objects.exists)
@@ -618,6 +635,24 @@ async def test_an_event_of_the_servers_is_heard_by_all():
         await get_room("lobby").asend_event("tick", {"n": 1})
         for one in (ann, bob):
             assert (await one.receive("event"))["author"] is None
+
+
+@one_loop
+async def test_neither_a_message_nor_an_event_costs_a_query_of_who_is_here(monkeypatch):
+    # What changed by the joins is read beside, and so is what a look asks for, such as the one after each first join.
+    monkeypatch.setattr(Reader, "want", lambda self, room: None)
+    monkeypatch.setattr(queries, "stamps", dict.fromkeys)
+    async with client() as ann, client() as bob:
+        for guest in (ann, bob):
+            await guest.ask("join", room="lobby")
+        asked = await ago(note_queries)
+        await ann.send({"type": "event", "room": "lobby", "event": "typing"})
+        await bob.receive("event")
+        await ann.ask("publish", room="lobby", id="1", body={"text": "hi"})
+        await bob.receive("entries")
+        await ago(lambda: connection.execute_wrappers.clear())
+    assert any("django_rooms_entry" in sql for sql in asked)
+    assert not [sql for sql in asked if re.search("django_rooms_(presence|member|occupied|lease)", sql)]
 
 
 @one_loop

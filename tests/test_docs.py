@@ -11,20 +11,27 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.test.runner import DiscoverRunner
 from readme import ROOT, blocks, page, rows, section
 
 import django_rooms
+import host.asgi
 from django_rooms import consumers, group_name, registry
 from django_rooms.conf import DEFAULTS
-from django_rooms.connection import conversation, publishing, pulse, sending
+from django_rooms.connection import attending, conversation, drain, publishing, pulse, sending, throttle
 from django_rooms.doorbell import bell
+from django_rooms.feeds import presence
 from django_rooms.log import writer
+from django_rooms.presence import heart, recorder
 from django_rooms.protocol import frames, text
 from django_rooms.protocol.codes import CloseCode, ErrorCode
+from django_rooms.protocol.presence import ROOM_AGAIN
+from django_rooms.rooms import MAX_INFO, Room
 
 README = page("README.md")
 WIRE = page("docs/wire.md")
 LIMITS = page("docs/limits.md")
+PRESENCE = page("docs/presence.md")
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 
 
@@ -107,6 +114,8 @@ def test_the_wire_has_the_welcome_that_is_sent():
         f"sends a `ping` behind every {pulse.STEP:,} bytes",
         f"may leave {pulse.UNANSWERED:,} bytes without that answer",
         f"Offer the sub-protocol `{frames.SUBPROTOCOL}`",
+        f"Of one connection {throttle.RATE:g} a second are passed on, {throttle.BURST} at once after a pause",
+        f"their last connection was lost (`GRACE`, {DEFAULTS['GRACE']:g} s)",
     ],
 )
 def test_the_wire_says(sentence):
@@ -124,12 +133,106 @@ def test_the_wire_says(sentence):
         ("requests of a client that does not read the answers", f"{sending.MAX_UNSENT // 2**20} MiB"),
         ("bytes that a client has not said to have read", f"{pulse.UNANSWERED // 2**20} MiB"),
         ("one write to a socket", f"{sending.WRITE_TIMEOUT:g} s"),
+        ("events of a connection", f"{throttle.RATE:g} a second, {throttle.BURST} at once"),
+        ("people whom a room tells by name", f"`presence_names`, {Room.presence_names}"),
+        ("what is told of a person beside their name", f"{MAX_INFO:,} bytes"),
         ("messages of your own that wait for one consumer", f"{consumers.MAX_INBOX}"),
         ("doorbells that wait for the layer", f"{bell.MAX_WAITING:,}"),
     ],
 )
 def test_the_limits_page_has_the_bound_of(what, bound):
     assert {row[0]: row[1] for row in rows(LIMITS, "what")}[what] == bound
+
+
+def test_the_limits_page_says_how_long_an_end_takes_at_most():
+    parts = drain.ENDING, recorder.ENDING, bell.TIMEOUT
+    sentence = "{:g} for the sockets, {:g} for the database to learn that its people leave, {:g} for the layer"
+    assert f"{sum(parts):g} s at most ({sentence.format(*parts)})" in " ".join(LIMITS.split())
+
+
+# Seconds from a claim that is due until the last client of another process is told: the claim itself, a doorbell that
+# was lost, and what had just been told.
+CLAIMED = 3 * recorder.GATHER
+TOLD = 1.2 * DEFAULTS["LOOK"] + presence.GATHER
+SILENT = pulse.PING + pulse.PONG + 2 * conversation.TICK
+
+
+@pytest.mark.parametrize(
+    ("somebody", "worst"),
+    [
+        ("closed the page", DEFAULTS["GRACE"] + CLAIMED + TOLD),
+        ("fell silent: a pulled cable, a closed laptop", max(SILENT, attending.SILENCE) + CLAIMED + TOLD),
+        ("was on a server that was killed", DEFAULTS["LEASE"] + CLAIMED + TOLD),
+        ("was disconnected by the host", 2 * TOLD + CLAIMED),
+        ("left the room by a `leave`", attending.BY_CHOICE + CLAIMED + TOLD),
+    ],
+)
+def test_the_presence_page_says_in_time_when_somebody_is_gone(somebody, worst):
+    stated = {row[0]: row[1] for row in rows(PRESENCE, "somebody")}[somebody]
+    assert worst <= float(re.match(r"within (\d+) s", stated)[1]) <= worst + 2
+
+
+def test_what_is_promised_on_the_limits_page_is_what_the_presence_page_says():
+    figures = re.findall(r"\| within (\d+) s", section(PRESENCE, "## What holds"))[:3]
+    sentence = (
+        "{} s after their last connection was closed, {} s after they fell silent, and {} s after their server was"
+    )
+    assert sentence.format(*figures) in " ".join(section(LIMITS, "## Present").split())
+    assert f"what is left of {attending.SILENCE:g} s of silence" in " ".join(LIMITS.split())
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f"it is good for {DEFAULTS['LEASE']:g} s (`LEASE`) and renewed every {({3: 'third'})[heart.BEATS]} of that",
+        f"is still here for {DEFAULTS['GRACE']:g} s (`GRACE`)",
+        f"`presence_names`, {Room.presence_names} unless you say otherwise",
+        f"smaller than {({0.8: 'four fifths'})[ROOM_AGAIN]} of that",
+        f"an object of at most {MAX_INFO:,} bytes",
+        f"in a transaction each {({0.1: 'tenth'})[recorder.GATHER]} of a second",
+    ],
+)
+def test_the_presence_page_says(sentence):
+    assert sentence in " ".join(PRESENCE.split())
+
+
+@pytest.mark.django_db
+def test_the_readme_does_what_it_says_of_who_is_here(enter, monkeypatch):
+    monkeypatch.setattr(registry, "_registrations", dict(registry._registrations))
+    registry.register("teams/<slug:team>", type("TeamRoom", (Room,), {}))
+    user = User.objects.create(username="ann")
+    enter("teams/kitchen", user)
+    (use,) = blocks(section(README, "## Who is here"))
+
+    names = {"request": SimpleNamespace(user=user)}
+    values = [eval(line.split("  #")[0], names) for line in executed(use.text, names)]
+
+    assert values == [["ann"], True, {"teams/kitchen": 1, "lobby": 0}, True]
+
+
+def executed(code, names):
+    """Execute what is no expression, and return the lines that are one."""
+    tree = ast.parse(code)
+    for statement in tree.body:
+        if not isinstance(statement, ast.Expr):
+            exec(ast.unparse(statement), names)
+    return [ast.unparse(statement) for statement in tree.body if isinstance(statement, ast.Expr)]
+
+
+@pytest.mark.django_db
+def test_the_presence_page_tests_as_a_host_would(monkeypatch):
+    """The class of the page, run as Django runs it."""
+    (block,) = [block for block in blocks(PRESENCE) if block.path == "shop/tests.py"]
+    asgi = ModuleType("mysite.asgi")
+    asgi.application = host.asgi.application
+    monkeypatch.setitem(sys.modules, "mysite", ModuleType("mysite"))
+    monkeypatch.setitem(sys.modules, "mysite.asgi", asgi)
+    names = {}
+    exec(block.text, names)
+    result = (
+        DiscoverRunner().test_runner().run(DiscoverRunner.test_loader.loadTestsFromTestCase(names["PresenceTests"]))
+    )
+    assert (result.testsRun, result.errors, result.failures) == (1, [], [])
 
 
 def test_the_rooms_page_has_the_groups_that_names_get():

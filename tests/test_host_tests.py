@@ -1,14 +1,22 @@
 """A host's own tests: what is published and heard inside them works as it does outside, and is rolled back after."""
 
+import subprocess
+import sys
+from contextlib import contextmanager
+
 import pytest
+import serving
 from asgiref.sync import async_to_sync
 from communicating import client, heard, one_loop
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test import TestCase, TransactionTestCase
 
-from django_rooms import get_room
+from django_rooms import PublicRoom, count_present, get_room
+from django_rooms.conf import settings
 from django_rooms.models import Entry, Pending, RoomLog
+from django_rooms.signals import member_joined, member_left
+from django_rooms.testing import asweep, sweep
 from host.asgi import application
 
 
@@ -30,6 +38,24 @@ async def talk():
         joined = await ann.ask("join", room="lobby", position=position)
         assert [entry["offset"] for entry in joined["entries"]] == [1, 2]
         assert await heard(ann) == []
+
+
+@contextmanager
+def told():
+    """What a host's handlers of ``member_joined`` and ``member_left`` are told meanwhile."""
+    told = []
+
+    def joined(sender, room, member, id, at, **kwargs):
+        told.append(("joined", sender, room.name, member.name, at))
+
+    def left(sender, room, member, id, at, **kwargs):
+        told.append(("left", sender, room.name, member.name, at))
+
+    member_joined.connect(joined)
+    member_left.connect(left)
+    yield told
+    member_joined.disconnect(joined)
+    member_left.disconnect(left)
 
 
 class Both:
@@ -83,6 +109,52 @@ class Both:
         async_to_sync(order)()
         (entry,) = get_room(f"orders/{ann.pk}").history()
         assert entry.author.name == "ann"
+
+    async def test_who_is_here_is_known_at_once_and_who_has_left_when_the_test_says_so(self):
+        lobby, ann = get_room("lobby"), await User.objects.acreate(username="ann")
+        with told() as heard_of:
+            async with client(user=ann) as socket:
+                await socket.ask("join", room="lobby")
+                assert await lobby.ais_present(ann)
+                assert [(member.name, member.connections) for member in await lobby.apresence()] == [("ann", 1)]
+                await asweep(after=3600)
+                assert await lobby.ais_present(ann)
+            assert await lobby.ais_present(ann)  # As over a reload.
+            await asweep(after=settings.GRACE / 2)
+            assert await lobby.ais_present(ann)
+            await asweep(after=settings.GRACE / 2)
+            assert not await lobby.ais_present(ann)
+        assert [what[:-1] for what in heard_of] == [
+            ("joined", PublicRoom, "lobby", "ann"),
+            ("left", PublicRoom, "lobby", "ann"),
+        ]
+        assert heard_of[0][-1] <= heard_of[1][-1]
+
+    def test_a_sync_test_sweeps_too(self):
+        async def come_and_go():
+            async with client("/ws/rooms/lobby/") as socket:
+                await socket.receive("joined")
+
+        with told() as heard_of:
+            async_to_sync(come_and_go)()
+            assert count_present(["lobby"]) == {"lobby": 1}
+            sweep()
+            assert count_present(["lobby"]) == {"lobby": 1}
+            sweep(after=settings.GRACE)
+            assert count_present(["lobby"]) == {"lobby": 0}
+        assert [kind for kind, *_ in heard_of] == ["joined", "left"]
+
+    async def test_a_disconnect_by_the_host_is_told_to_the_client_and_has_no_grace(self):
+        ann = await User.objects.acreate(username="ann")
+        async with client("/ws/rooms/lobby/", user=ann) as socket:
+            await socket.receive("joined")
+            assert await get_room("lobby").adisconnect(ann)
+            assert (await socket.receive("left"))["code"] == "disconnected"
+            await asweep()
+            assert not await get_room("lobby").ais_present(ann)
+
+    def test_another_test_has_nobody_in_its_rooms(self):
+        assert get_room("lobby").presence() == []
 
 
 async def _entries():
@@ -182,3 +254,9 @@ async def test_a_test_that_leaves_a_socket_open_disturbs_no_other(db):
 def test_nothing_of_earlier_tests_is_left(db):
     assert not connection.in_atomic_block or not RoomLog.objects.exists()
     async_to_sync(talk)()
+
+
+def test_outside_of_tests_nobody_sweeps_by_hand():
+    command = [sys.executable, "-c", "import django; django.setup(); from django_rooms.testing import sweep; sweep()"]
+    done = subprocess.run(command, env=serving.environment("sqlite://:memory:"), capture_output=True, text=True)
+    assert "RuntimeError: sweep() is for tests" in done.stderr

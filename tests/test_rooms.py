@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -16,7 +18,10 @@ from django_rooms.feeds import hub
 from django_rooms.log import writer
 from django_rooms.models import Entry, RoomLog
 from django_rooms.people import Guest, show
+from django_rooms.presence import claims, leases
+from django_rooms.presence.claims import Stay
 from django_rooms.protocol.entries import Author
+from django_rooms.protocol.presence import Member
 
 ANN = User(pk=7, username="ann")
 GUEST = Guest("g1", "Zoë")
@@ -290,3 +295,35 @@ def test_an_event_that_cannot_be_sent_is_a_value_error(told, body):
     with pytest.raises(ValueError):
         get_room("lobby").send_event("typing", body)
     assert told == []
+
+
+class TestDisconnecting:
+    """Who is recorded as being there is told by ``claims.expelled``; sockets are thrown out in test_host_tests.py."""
+
+    @pytest.fixture
+    def here(self):
+        leases.take(lease := uuid4())
+        ann = Guest("g1", "Ann")
+        claims.record(lease, [Stay("lobby", Member(*show(ann)), 1)], announce=False)
+        return SimpleNamespace(ann=ann, lobby=get_room("lobby"), expelled=lambda: claims.expelled(lease, ["lobby"]))
+
+    @pytest.mark.django_db
+    def test_is_done_at_once_and_says_whether_there_was_anybody(self, here):
+        assert here.lobby.disconnect(here.ann)
+        assert len(here.expelled()) == 1
+        assert not here.lobby.disconnect(Guest("g2"))
+
+    @pytest.mark.django_db(transaction=True)
+    def test_in_a_transaction_is_done_with_its_commit(self, here):
+        with transaction.atomic():
+            assert here.lobby.disconnect(here.ann)
+            assert not here.lobby.disconnect(Guest("g2"))
+            assert not here.expelled()
+        assert len(here.expelled()) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_in_a_transaction_that_is_rolled_back_is_not_done(self, here):
+        with transaction.atomic():
+            here.lobby.disconnect(here.ann)
+            transaction.set_rollback(True)
+        assert not here.expelled()

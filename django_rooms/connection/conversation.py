@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from django_rooms.conf import settings
 from django_rooms.connection import sending
+from django_rooms.connection.attending import BY_CHOICE, Attending
 from django_rooms.connection.drain import SETTLING, drain
 from django_rooms.connection.place import Place
 from django_rooms.connection.places import MAX_ROOMS, Places
@@ -14,14 +15,16 @@ from django_rooms.connection.pulse import PING, PONG, Pulse
 from django_rooms.connection.refusals import close_code, database, find, forbidden
 from django_rooms.connection.requests import Asked, Requests
 from django_rooms.connection.sending import LastWord, Sending, State
+from django_rooms.connection.throttle import Bucket
 from django_rooms.feeds.hub import hub, tell
 from django_rooms.log import pages
 from django_rooms.people import sender_of
+from django_rooms.presence import recorder
 from django_rooms.protocol import frames
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Author, Position
 from django_rooms.protocol.frames import Edit, Event, FrameError, History, Join, Leave, Ping, Pong, Publish, Remove
-from django_rooms.rooms import Action
+from django_rooms.rooms import Action, Room
 from django_rooms.threads import reading
 
 # Seconds between looks at what a connection's peer is at.
@@ -46,9 +49,11 @@ class Connection:
         self.id = secrets.token_urlsafe(9)
         self.user = user
         self.author = author
-        self._places = Places(self, lambda: self.sending.wake())
         self._loop = asyncio.get_running_loop()
         self._pulse = Pulse(self._loop.time)
+        self._events = Bucket(self._loop.time)
+        self._attending = Attending(self._ask, self._expelled, lambda: self._pulse.silent_for)
+        self._places = Places(self, self._attending, lambda: self.sending.wake())
         entries = self._places.entries
         self.sending = Sending(socket, self._pulse, entries=entries, flooded=self._flooded, failed=self._abort)
         self._socket = socket
@@ -91,6 +96,7 @@ class Connection:
         for pong in (frame for frame in asked if isinstance(frame, Pong)):
             # What waits for this would wait for ever if it had to wait for its turn.
             self._pulse.answered(pong.n)
+            self._attending.answered(pong.n)
             self.sending.wake()
         await self._requests.answer(asked, len(text))
         if self._after is not None:
@@ -112,7 +118,7 @@ class Connection:
 
     def end(self, code: CloseCode, reason: str, after: float | None = None) -> None:
         """Send what is queued and a last word, then close."""
-        self._places.leave_all()
+        self._places.leave_all(after or 0.0)
         self.sending.end(LastWord(code, reason, after))
 
     def closed(self) -> None:
@@ -121,6 +127,10 @@ class Connection:
         self._timer.cancel()
         self._places.leave_all()
         drain().discard(self)
+
+    async def settled(self) -> None:
+        """Under a host's tests: who came and went by this connection is recorded. Elsewhere that goes on beside."""
+        await recorder.settle()
 
     # What the drain tells.
 
@@ -191,19 +201,9 @@ class Connection:
         if not await room.aallows("join", self.user):
             self._places.leave(name)
             raise forbidden(room, "join")
-        asked_at = self._loop.time()
-        may_publish = await room.aallows("publish", self.user)
-        with database():
-            feed = await hub().feed(name)
-        if self.sending.state is not State.OPEN:
-            hub().let_go(feed)
+        if (place := await self._enter(room)) is None:
             return
-        feed.followers.add(self)
-        # Who joins again, as a client does to resume, goes on with what it has under way.
-        publishing = self._places.publishing(name)
-        publishing = publishing or Publishing(name, self._sender, self.author, self.sending.put)
-        place = Place(room, feed, publishing, may_publish=may_publish, asked_at=asked_at)
-        self._places.enter(name, place)
+        await self.settled()
         try:
             with database():
                 reply = await place.join(frame)
@@ -215,8 +215,31 @@ class Connection:
             self.sending.put(reply)
             self.wake(name)
 
+    async def _enter(self, room: Room) -> Place | None:
+        """Follow the room and be among its members; ``None`` if the connection ended meanwhile."""
+        name, asked_at = room.name, self._loop.time()
+        may_publish = await room.aallows("publish", self.user)
+        member = await room.introduce(self.user, self.author)
+        sees_members = await room.aallows("see_members", self.user)
+        with database():
+            feed = await hub().feed(name, room.presence_names)
+        if self.sending.state is not State.OPEN:
+            hub().let_go(feed)
+            return None
+        feed.followers.add(self)
+        # Who joins again, as a client does to resume, goes on with what it has under way.
+        publishing = self._places.publishing(name)
+        publishing = publishing or Publishing(name, self._sender, self.author, self.sending.put)
+        place = Place(room, feed, publishing, may_publish=may_publish, asked_at=asked_at, sees_members=sees_members)
+        self._places.enter(name, place)
+        self._attending.enter(name, member)
+        if feed.presence is not None:
+            feed.presence.come()
+        return place
+
     def _leave(self, frame: Leave) -> None:
         name = self._named(frame)
+        self._attending.leave(name, most=BY_CHOICE)
         self._places.leave(name)
         if frame.ref is not None:
             self.sending.put(frames.left(frame.ref, name))
@@ -248,6 +271,10 @@ class Connection:
     async def _event(self, frame: Event) -> None:
         place = self._place(frame)
         await self._ask_publish(place)
+        if (wait := self._events.take()) and frame.ref is None:
+            return
+        if wait:
+            raise FrameError(ErrorCode.RATE_LIMITED, "Too many events at once.", retry_after=round(wait, 3))
         tell(place.room.name, frames.event(place.room.name, frame.event, self.author, frame.body), self)
         if frame.ref is not None:
             self.sending.put(frames.ok(frame.ref, None))
@@ -301,6 +328,17 @@ class Connection:
         self.closed()
         self._socket.abort()
 
+    # Presence.
+
+    def _ask(self, number: int) -> None:
+        self.sending.put(frames.ping(number))
+
+    def _expelled(self, room: str) -> None:
+        """Somebody who may has put this person out of the room."""
+        self._places.leave(room)
+        self.sending.put(frames.expelled(room, ErrorCode.DISCONNECTED, _DISCONNECTED))
+
 
 _RESTARTS = "The server restarts."
 _SLOW = "You read too slowly."
+_DISCONNECTED = "You were disconnected from this room."

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from django_rooms.doorbell import bell
 from django_rooms.once import OncePerLoop
+from django_rooms.presence import recorder
 from django_rooms.threads import under_test
 
 logger = logging.getLogger("django_rooms")
@@ -110,6 +111,7 @@ class Sigterm:
     async def _end(self) -> None:
         try:
             await self._drain.ended()
+            await asyncio.to_thread(recorder.flush)
             await asyncio.to_thread(bell.flush)
         finally:
             self._pass_on()

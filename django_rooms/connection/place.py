@@ -13,6 +13,7 @@ from django_rooms.feeds.feed import RoomFeed
 from django_rooms.protocol import frames
 from django_rooms.protocol.entries import Position
 from django_rooms.protocol.frames import Join
+from django_rooms.protocol.presence import Present
 from django_rooms.rooms import Room
 
 logger = logging.getLogger("django_rooms")
@@ -28,6 +29,9 @@ class Place:
     may_publish: bool = False
     # When the policy was asked, by the loop's clock.
     asked_at: float = 0.0
+    # Whether they may know who else is in the room; the revision that they were told.
+    sees_members: bool = False
+    told: int | None = None
 
     async def join(self, frame: Join) -> str:
         """Come as near to the end as one frame allows, and return that frame: ``joined``.
@@ -46,6 +50,19 @@ class Place:
             return None
         self.position = Position(position.epoch, run.last)
         return run.frame
+
+    def presence(self) -> str | None:
+        """The next frame of who is in the room, if that is another than was told."""
+        present = self._present
+        if present is None or self.told is None or self.told == present.revision:
+            return None
+        frame = present.after(self.told, names=self.sees_members)
+        self.told = present.revision
+        return frame
+
+    @property
+    def _present(self) -> Present | None:
+        return self.feed.presence.present if self.feed.presence is not None else None
 
     @property
     def lags(self) -> bool:
@@ -87,7 +104,9 @@ class Place:
     @property
     def behind(self) -> bool:
         """There may be more than the feed will tell of. At its end the next news is told, and none has to be asked."""
-        position, feed = self.position, self.feed.feed
+        position, feed, present = self.position, self.feed.feed, self._present
+        if present is not None and self.told != present.revision:
+            return True
         return position is None or position.offset != feed.delivered or position.epoch != feed.epoch
 
     async def _resume(self, frame: Join, position: Position) -> str | None:
@@ -130,8 +149,10 @@ class Place:
     def _joined(self, frame: Join, texts: Sequence[str], *, more: bool, recovered: bool = False) -> str:
         assert self.position is not None
         can = {"publish": self.may_publish}
-        name, position = self.room.name, self.position
-        return frames.joined(frame.ref, name, position, texts, recovered=recovered, more=more, can=can)
+        name, position, present = self.room.name, self.position, "null"
+        if self._present is not None:
+            self.told, present = self._present.revision, self._present.state(names=self.sees_members)
+        return frames.joined(frame.ref, name, position, texts, recovered=recovered, more=more, can=can, present=present)
 
     async def _reset(self, reason: str) -> str:
         logger.debug("A connection starts over: %r. %s", self.room.name, reason)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 
+from django_rooms.connection.attending import Attending
 from django_rooms.connection.place import Place
 from django_rooms.connection.publishing import Publishing
 from django_rooms.feeds.feed import Follower
@@ -21,8 +22,9 @@ RETRY = 1.0
 class Places:
     """``wake`` is called when a log was read, which nothing had waited for: ask for ``entries()`` again."""
 
-    def __init__(self, follower: Follower, wake: Callable[[], None]) -> None:
+    def __init__(self, follower: Follower, attending: Attending, wake: Callable[[], None]) -> None:
         self._follower = follower
+        self._attending = attending
         self._wake = wake
         self._places: dict[str, Place] = {}
         # What is under way, or has to come again, in rooms that were left: it keeps its order if they are joined again.
@@ -57,7 +59,9 @@ class Places:
     def enter(self, name: str, place: Place) -> None:
         self._places[name] = place
 
-    def leave(self, name: str) -> None:
+    def leave(self, name: str, after: float = 0.0) -> None:
+        """``after``: the seconds after which the client was told to come back."""
+        self._attending.leave(name, after)
         if (place := self._places.pop(name, None)) is not None:
             hub().let_go(place.feed, self._follower)
             if place.publishing.unfinished:
@@ -65,9 +69,9 @@ class Places:
                 if len(self._left) > MAX_ROOMS:
                     del self._left[next(iter(self._left))]
 
-    def leave_all(self) -> None:
+    def leave_all(self, after: float = 0.0) -> None:
         for name in list(self._places):
-            self.leave(name)
+            self.leave(name, after)
 
     def note_news(self, name: str) -> None:
         self._news[name] = None
@@ -89,7 +93,7 @@ class Places:
             del self._news[name]
             if (place := self._places.get(name)) is None:
                 continue
-            if (frame := place.tail()) is not None:
+            if (frame := place.tail() or place.presence()) is not None:
                 self._come_again(name, place)
                 return frame
             if place.lags:

@@ -16,6 +16,7 @@ from django_rooms.protocol import frames
 from django_rooms.protocol.codes import ErrorCode
 from django_rooms.protocol.entries import BLANK, Author, Entry, Kind
 from django_rooms.protocol.frames import Edit, FrameError, Publish, Remove
+from django_rooms.threads import PASSING
 
 MAX_IN_FLIGHT = 256
 
@@ -115,7 +116,7 @@ class Publishing:
     def _done(self, frame: Said, future: "Future[Entry | None]", stored: "asyncio.Future[Entry | None]") -> None:
         del self.unanswered[stored]
         error = None if stored.cancelled() else stored.exception()
-        if not isinstance(error, writer.PASSING) or self._is_settled(frame.id):
+        if not isinstance(error, PASSING) or self._is_settled(frame.id):
             self._under_way.pop(future, None)
         if stored.cancelled():
             return
@@ -140,11 +141,11 @@ class Publishing:
             del settled[next(iter(settled))]
 
     def _refusal(self, frame: Said, error: BaseException) -> FrameError:
-        if not isinstance(error, writer.PASSING):
+        if not isinstance(error, PASSING):
             self._remember(self._given_up, frame.id, None)
         if isinstance(error, UnknownTarget):
             return FrameError(ErrorCode.UNKNOWN_TARGET, str(error), frame.ref, self.room)
-        if not isinstance(error, writer.PASSING):
+        if not isinstance(error, PASSING):
             message = "The database does not take this message."
             return FrameError(ErrorCode.BAD_BODY, message, frame.ref, self.room)
         message = "The message could not be stored just now."

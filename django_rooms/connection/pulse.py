@@ -40,6 +40,11 @@ class Pulse:
         self._pings: deque[tuple[int, int]] = deque(maxlen=MAX_PINGS)
 
     @property
+    def silent_for(self) -> float:
+        """Seconds since the peer last said something."""
+        return self._clock() - self._heard_at
+
+    @property
     def full(self) -> bool:
         """The bound is reached: nothing but pings may be sent."""
         return self._full_since is not None

@@ -10,6 +10,7 @@ import atexit
 import threading
 import uuid
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from django_rooms.doorbell.complaints import Complaints
@@ -27,6 +28,7 @@ CROWD = 100
 
 BELL = "django_rooms.bell"
 EVENT = "django_rooms.event"
+PRESENCE = "django_rooms.presence"
 
 
 def ring(news: list[News]) -> None:
@@ -42,6 +44,17 @@ def ring(news: list[News]) -> None:
 def ring_event(room: str, frame: str) -> None:
     if reaches_other_processes():
         _doorbell().put(group_name(room), {"type": EVENT, "from": process(), "frame": frame})
+
+
+def ring_presence(rooms: Iterable[str]) -> None:
+    """Somebody came or went there; who is there now is read by those whom it concerns.
+
+    In a crowd it is left to their look: people who come back to ten thousand rooms must not keep entries waiting.
+    """
+    if reaches_other_processes():
+        for room in rooms:
+            if _doorbell().waiting < CROWD // 2:
+                _doorbell().put(group_name(room), {"type": PRESENCE, "from": process()})
 
 
 def call(group: str, message: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from django_rooms.doorbell import bell
 from django_rooms.doorbell.listener import Listener
 from django_rooms.feeds.blocks import Blocks, Shelf
+from django_rooms.feeds.presence import RoomPresence
 from django_rooms.log import pages, store
 from django_rooms.log.pages import EXTRACT, Extract, Head, Page
 from django_rooms.names import group_name
@@ -47,6 +48,8 @@ class RoomFeed:
 
     def __init__(self, name: str, look_soon: Callable[[], None], shelf: Shelf, max_characters: int) -> None:
         self.name = name
+        # Who is in the room; ``None`` where its class does not tell.
+        self.presence: RoomPresence | None = None
         self.followers: set[Follower] = set()
         self.waiting = 0
         self.feed = Feed(name, max_characters=max_characters)
@@ -75,6 +78,9 @@ class RoomFeed:
             case bell.EVENT:
                 if message["from"] != bell.process():
                     self.hear_event(message["frame"])
+            case bell.PRESENCE:
+                if self.presence is not None and message["from"] != bell.process():
+                    self.presence.changed()
             case _:
                 for follower in tuple(self.followers):
                     follower.hear_message(deepcopy(message))  # as each consumer would get its own from the layer
@@ -91,9 +97,9 @@ class RoomFeed:
             self._blocks.forget()
         match heard:
             case Heard.DELIVERED:
-                self._wake()
+                self.wake()
             case Heard.GAP:
-                self._wake()
+                self.wake()
                 self._heal(GAP_WAIT)
             case Heard.RESET:
                 self.reopen()
@@ -133,6 +139,8 @@ class RoomFeed:
         self._closed = True
         self._blocks.close()
         self._listener.stop()
+        if self.presence is not None:
+            self.presence.close()
         for task in (self.opening, self._healing):
             if task is not None:
                 task.cancel()
@@ -192,9 +200,10 @@ class RoomFeed:
     def _reopened(self, opening: asyncio.Task[None]) -> None:
         if not opening.cancelled() and (error := opening.exception()) is not None:
             logger.warning("The log of the room %r could not be read: %s", self.name, error)
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """There is something new for those who follow."""
         for follower in tuple(self.followers):
             follower.wake(self.name)
 

@@ -7,7 +7,7 @@ and a look at the log finds what no doorbell told. Nothing here waits for the la
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from django_rooms.conf import settings
@@ -15,10 +15,12 @@ from django_rooms.doorbell import bell
 from django_rooms.doorbell.echo import Echo
 from django_rooms.feeds.blocks import Shelf
 from django_rooms.feeds.feed import Follower, RoomFeed
+from django_rooms.feeds.presence import Reader, RoomPresence
 from django_rooms.log import pages, store
 from django_rooms.log.pages import Head
 from django_rooms.log.store import News
 from django_rooms.once import OncePerLoop
+from django_rooms.presence import claims, queries
 from django_rooms.threads import reading
 
 logger = logging.getLogger("django_rooms")
@@ -43,15 +45,21 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.feeds: dict[str, RoomFeed] = {}
         self._shelf = Shelf(_half())
+        self._reader = Reader()
         self._soon = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._calling: asyncio.Task[None] | None = None
 
-    async def feed(self, name: str) -> RoomFeed:
-        """The room's feed, open. Follow it before the next ``await``, or let it go."""
+    async def feed(self, name: str, names: int | None = None) -> RoomFeed:
+        """The room's feed, open. Follow it before the next ``await``, or let it go.
+
+        ``names``: up to how many members the room tells by name; ``None`` where it does not tell who is there.
+        """
         feed = self.feeds.get(name)
         if feed is None:
             feed = self.feeds[name] = RoomFeed(name, self._soon.set, self._shelf, self._share())
+            if names is not None:
+                feed.presence = RoomPresence(name, names, feed.wake, self._reader)
         if feed.failed:
             feed.reopen()
         if self._looking is None or self._looking.done():
@@ -62,6 +70,8 @@ class Hub:
         try:
             # One waiter's end does not end the reading for the others.
             await asyncio.shield(feed.opening)
+            if feed.presence is not None:
+                await asyncio.shield(feed.presence.opening)
         except BaseException:
             feed.waiting -= 1
             self.let_go(feed)
@@ -90,6 +100,12 @@ class Hub:
         if feed := self.feeds.get(room):
             feed.hear_event(frame, sender)
 
+    def hear_presence(self, rooms: Collection[str]) -> None:
+        """What is recorded of who is there has changed."""
+        for name in rooms:
+            if (feed := self.feeds.get(name)) and feed.presence is not None:
+                feed.presence.changed()
+
     def _join_anew(self) -> None:
         for feed in self.feeds.values():
             feed.join_anew()
@@ -112,14 +128,18 @@ class Hub:
                     feed.reopen()
             # What is heard while the query runs is no reason to think that the log has lost it.
             known = {name: feed.position for name, feed in self.feeds.items()}
+            attended = [name for name, feed in self.feeds.items() if feed.presence is not None]
             try:
                 heads = await reading.run(pages.heads, list(known))
+                stamps = await reading.run(queries.stamps, attended) if attended else {}
             except Exception as error:
                 logger.warning("The rooms' logs could not be looked at; the next look comes soon: %s", error)
                 continue
             for name, position in known.items():
-                if name in self.feeds:
-                    self.feeds[name].look(position, heads.get(name, NO_LOG))
+                if followed := self.feeds.get(name):
+                    followed.look(position, heads.get(name, NO_LOG))
+                    if followed.presence is not None:
+                        followed.presence.look(stamps.get(name))
 
 
 def _half() -> int:
@@ -143,6 +163,11 @@ def _hear(news: list[News]) -> None:
     bell.ring(news)
 
 
+def _hear_presence(rooms: Collection[str]) -> None:
+    _in_each_hub(Hub.hear_presence, rooms)
+    bell.ring_presence(rooms)
+
+
 def _in_each_hub(method: Callable[..., None], *args: object) -> None:
     for one in hub.all():
         # A loop that is closed between the check and the call has nobody left to tell.
@@ -151,3 +176,4 @@ def _in_each_hub(method: Callable[..., None], *args: object) -> None:
 
 
 store.listeners.append(_hear)
+claims.listeners.append(_hear_presence)

@@ -5,7 +5,6 @@ stalls a room. After the commit it is numbered by the first of: this process at 
 read of the room's head, another process's look.
 """
 
-import json
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -60,24 +59,3 @@ def oldest(rooms: Iterable[UUID]) -> tuple[list[Pending], set[UUID]]:
         return found, set()
     rest = rows(Pending).filter(room__in=rooms, id__gte=found[taken].pk)
     return found[:taken], set(rest.values_list("room", flat=True))
-
-
-def delete(numbered: list[Pending]) -> None:
-    """Take away what has its place now, without waiting for what somebody has not committed yet.
-
-    MariaDB reads the whole of a small table for a ``DELETE … WHERE id IN (…)`` of three or more, even where an index is
-    forced, and then waits for each row that a host's open transaction has inserted. In a join from the ids it reads
-    those rows alone.
-    """
-    ids = [row.pk for row in numbered]
-    connection = connections[settings.DATABASE]
-    if connection.vendor != "mysql":
-        rows(Pending).filter(pk__in=ids).delete()
-        return
-    table = connection.ops.quote_name(Pending._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"DELETE pending FROM JSON_TABLE(%s, '$[*]' COLUMNS (id BIGINT PATH '$')) AS numbered "
-            f"STRAIGHT_JOIN {table} AS pending FORCE INDEX (PRIMARY) WHERE pending.id = numbered.id",
-            [json.dumps(ids)],
-        )

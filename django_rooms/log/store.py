@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connections, transaction
-from django.db.models import F, Max, QuerySet
+from django.db import transaction
+from django.db.models import Max, QuerySet
 
 from django_rooms import models
 from django_rooms.conf import settings
@@ -88,7 +88,7 @@ def _store(
     asked = [item for item in batch if isinstance(item, Append) and item.room_key in free]
     stored, news = number([*committed, *asked], logs)
     if earlier:
-        pending.delete(earlier)
+        models.delete(models.Pending, [row.pk for row in earlier])
     for item in committed:
         if isinstance(refused := stored[item.key], UnknownTarget):
             logger.warning("What a committed transaction was to change is no more: %s", refused)
@@ -154,15 +154,7 @@ def has(item: Append) -> bool:
 
 def lock(keys: Iterable[UUID], *, wait: bool = False) -> dict[UUID, RoomLog]:
     """Lock rooms that have a log, in the order of their keys; leave out those that somebody holds, or ``wait``."""
-    logs = rows(RoomLog).filter(key__in=list(keys)).order_by("key")
-    features = connections[settings.DATABASE].features
-    if features.has_select_for_update_skip_locked:
-        logs = logs.select_for_update(skip_locked=not wait, no_key=features.has_select_for_no_key_update)
-    else:
-        # SQLite: the first statement of the transaction must be a write. One that reads and then writes finds the
-        # database locked, and waiting does not help it.
-        logs.order_by().update(last_offset=F("last_offset"))
-    return {log.key: log for log in logs}
+    return {log.key: log for log in models.lock(RoomLog, keys, "last_offset", wait=wait)}
 
 
 def _new_logs(keys: Iterable[UUID], names: dict[UUID, str]) -> list[RoomLog]:

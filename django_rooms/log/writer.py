@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, InternalError, OperationalError, transaction
+from django.db import OperationalError, transaction
 
 from django_rooms.conf import settings
 from django_rooms.log import pages, pending, store
@@ -20,15 +20,11 @@ from django_rooms.log.backlog import Backlog, Job
 from django_rooms.names import room_key
 from django_rooms.once import OncePerProcess
 from django_rooms.protocol.entries import Entry
-from django_rooms.threads import under_test, use_own_connection
+from django_rooms.threads import PASSING, under_test, use_own_connection
 
 logger = logging.getLogger("django_rooms")
 
 MAX_WAITING = 10_000
-
-# What may succeed the next time: a lost connection, a deadlock, a lock that was not had in time. PostgreSQL calls it an
-# internal error when it has ended the transaction of a process that was stopped.
-PASSING = (OperationalError, InterfaceError, InternalError)
 
 # Seconds between tries.
 PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)

@@ -18,6 +18,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_ROOMS = "too_many_rooms"
     UNKNOWN_TARGET = "unknown_target"
     NOT_FOUND = "not_found"
+    DISCONNECTED = "disconnected"
     # These three may be retried, after ``retry_after`` seconds.
     BUSY = "busy"
     RATE_LIMITED = "rate_limited"

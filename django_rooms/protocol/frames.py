@@ -146,7 +146,7 @@ def _remove(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) 
 
 
 def _event(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Event:
-    body = value.get("body")
+    body = value.get("body", {})
     return Event(ref, room, check_event(value.get("event"), body, body_bytes), body)
 
 
@@ -263,10 +263,19 @@ def welcome(*, connection: str, user: Author | None, ping: float, pong: float, l
 
 
 def joined(
-    ref: Ref, room: str, position: Position, texts: Iterable[str], *, recovered: bool, more: bool, can: dict[str, bool]
+    ref: Ref,
+    room: str,
+    position: Position,
+    texts: Iterable[str],
+    *,
+    recovered: bool,
+    more: bool,
+    can: dict[str, bool],
+    present: str,
 ) -> str:
+    """``present``: who is there, as it was encoded once for all."""
     head = {"type": "joined", "ref": ref, "room": room, "position": position.as_dict(), "recovered": recovered}
-    return _with_entries({**head, "more": more, "can": can}, texts)
+    return _with_entries({**head, "more": more, "can": can}, texts, f'"present":{present},')
 
 
 def reset(room: str, position: Position, texts: Iterable[str], reason: str, *, more: bool) -> str:
@@ -285,13 +294,18 @@ def history(ref: Ref, room: str, texts: Iterable[str], *, more: bool) -> str:
     return _with_entries({"type": "history", "ref": ref, "room": room, "more": more}, texts)
 
 
-def _with_entries(head: dict[str, Any], texts: Iterable[str]) -> str:
+def _with_entries(head: dict[str, Any], texts: Iterable[str], also: str = "") -> str:
     """Entries are encoded once and pasted here."""
-    return f'{dumps(head)[:-1]},"entries":[{",".join(texts)}]}}'
+    return f'{dumps(head)[:-1]},{also}"entries":[{",".join(texts)}]}}'
 
 
 def left(ref: Ref, room: str) -> str:
     return dumps({"type": "left", "ref": ref, "room": room})
+
+
+def expelled(room: str, code: ErrorCode, reason: str) -> str:
+    """Unasked: the connection is in the room no more, and is not to come back by itself."""
+    return dumps({"type": "left", "ref": None, "room": room, "code": code.value, "reason": reason, "rejoin": False})
 
 
 def ok(ref: Ref, offset: int | None) -> str:

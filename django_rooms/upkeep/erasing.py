@@ -11,10 +11,11 @@ from django.db.models import F, Q, QuerySet
 from django_rooms import people
 from django_rooms.log import pages, writer
 from django_rooms.log.appends import Append
-from django_rooms.models import Entry, Pending, RoomLog, rows
+from django_rooms.models import Entry, Member, Pending, RoomLog, rows
 from django_rooms.names import room_key
+from django_rooms.presence import claims
 from django_rooms.protocol.entries import BLANK, Author, Kind
-from django_rooms.threads import apart
+from django_rooms.threads import apart, apart_patiently
 from django_rooms.upkeep.logs import BATCH, on_log
 
 
@@ -43,6 +44,12 @@ def rooms_of(person: Person) -> list[str]:
     found = _distinct(rows(Entry).exclude(kind=Kind.ERASURE), "room", person)
     named = rows(RoomLog).filter(key__in=found).values_list("name", flat=True)
     return sorted(_distinct(rows(Pending), "name", person).union(named))
+
+
+def disconnect(person: Person) -> int:
+    """Have them leave the rooms that they are in, where others are told their name; return how many these are."""
+    found = rows(Member).filter(person_key=person.key).values_list("room_name", flat=True)
+    return sum(apart_patiently(claims.expel, name, person.key) for name in found)
 
 
 def _distinct(said: QuerySet[Any], column: str, person: Person) -> set[Any]:

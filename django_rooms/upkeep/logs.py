@@ -11,28 +11,19 @@ from django.db import transaction
 
 from django_rooms.conf import settings
 from django_rooms.log import store
-from django_rooms.log.writer import PASSING
 from django_rooms.models import RoomLog
 from django_rooms.names import room_key
-from django_rooms.threads import apart
+from django_rooms.threads import apart_patiently
 
 T = TypeVar("T")
 
 # Rows that one piece takes.
 BATCH = 500
 
-# A room that a stopped process holds is free again after 5 s (threads.py); each try waits for 2 s.
-TRIES = 4
-
 
 def on_log(name: str, work: Callable[[RoomLog], T]) -> T | None:
     """Do ``work`` on the room's locked row; ``None`` where the room has no log."""
-    for _ in range(TRIES - 1):
-        try:
-            return apart(_locked, name, work)
-        except PASSING:
-            continue
-    return apart(_locked, name, work)
+    return apart_patiently(_locked, name, work)
 
 
 def _locked(name: str, work: Callable[[RoomLog], T]) -> T | None:

@@ -16,5 +16,9 @@ class Desk(Room):
     def can_publish(self, user):
         return user.is_staff or user.get_username() == self.kwargs["owner"]
 
+    def can_see_members(self, user):
+        """Who reads along is shown to whom it is written by; the others are told how many."""
+        return self.can_publish(user)
+
 
 register("<path:name>", PublicRoom)

@@ -133,6 +133,16 @@ class Tab:
 
         self.page.route_web_socket("**/ws/**", pass_on)
 
+    def overhear(self):
+        """From the next page on, ``self.tell(frame)`` says something to the page in its server's name."""
+
+        def pass_on(socket):
+            server = socket.connect_to_server()
+            server.on_message(socket.send)
+            self.tell = lambda frame: socket.send(json.dumps(frame))
+
+        self.page.route_web_socket("**/ws/**", pass_on)
+
     def room(self, name=None):
         """The section of the room ``name``, or of the only one."""
         selector = "django-room" if name is None else f'django-room[data-room="{name}"]'

@@ -173,6 +173,8 @@ def test_somebody_who_was_erased_is_gone_from_open_pages(server, open_tab, room)
     serving.manage(server.variables, "rooms_erase", "--key", key)
 
     bob.room().shows("", "", "three")
+    ann.page.get_by_text("You were disconnected from this room.").wait_for()
+    bob.page.get_by_text("Ann Onymous").wait_for(state="detached")
     assert "Ann Onymous" not in bob.page.content()
     bob.goto(f"rooms/{room}/")
     bob.room().shows("", "", "three")

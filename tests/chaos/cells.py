@@ -13,6 +13,7 @@ class Path(Enum):
 
     KILLS = "killed mid-publish"
     SERVER_STOPS = "servers stopped"
+    LEASES = "leases lost"
     DEPLOYS = "deploys"
     GOODBYES = "told to come back"
     SILENCES = "silent servers left"
@@ -43,6 +44,7 @@ LINES = {
     Path.FALLS: "A connection reads on from the log",
     Path.RESETS: "A connection starts over",
     Path.DEAF: "The layer is deaf",
+    Path.LEASES: "No sign of life for",
 }
 
 OF_REDIS = frozenset({Path.REDIS_RESTARTS, Path.REDIS_STOPS, Path.DEAF})

@@ -15,6 +15,7 @@ from itertools import count
 from random import Random
 
 import serving
+from here import Here
 
 from chaos.evidence import EDIT, MESSAGE, REMOVAL, Record, Run, Said, Seen
 from chaos.letters import Letter, Outbox
@@ -83,7 +84,7 @@ class Person:
         self._script = script
         self._cookie = cookie
         # Who the server says they are: with a cookie the same on every socket.
-        self._key: str | None = None
+        self.key: str | None = None
         self._twice = twice
         self._impatient = impatient
         self._small_buffer = small_buffer
@@ -102,6 +103,8 @@ class Person:
         self._out: asyncio.Queue[dict] = asyncio.Queue()
         self._in: set[str] = set()
         self._left: set[str] = set()
+        # Who is with them, of each room that they are in.
+        self.here: dict[str, Here] = {}
         self._asked: dict[int, tuple[str, str]] = {}
         self._pinged = False
         self._after: float | None = None
@@ -124,6 +127,10 @@ class Person:
         return self.everywhere and all(
             record.position == heads.get(room, ("", 0)) for room, record in self.records.items()
         )
+
+    def shows(self, here: dict[str, set[str]]) -> bool:
+        """Whether in each of their rooms they are shown those who are there, and nobody else."""
+        return self.everywhere and all(self.here[room].keys == here[room] for room in self.records)
 
     def leave(self) -> bool:
         """Leave a room on the socket that they have, and come back as soon as the server says that they have left."""
@@ -246,6 +253,7 @@ class Person:
             "left": self._note_left,
             "reset": self._start,
             "entries": self._note,
+            "presence": self._note_presence,
             "ok": self._note_ok,
             "error": self._note_error,
             "ping": self._pong,
@@ -264,13 +272,23 @@ class Person:
 
     def _note_left(self, frame: dict) -> None:
         self._left.add(frame["room"])
+        self.here.pop(frame["room"], None)
         self._join(frame["room"])
+
+    def _note_presence(self, frame: dict) -> None:
+        room = frame["room"]
+        if room not in self.here:
+            self._odd(f"is told who is in {room}, where it is not")
+            return
+        self.here[room].take(frame)
+        while self.here[room].odd:
+            self._odd(f"in {room} {self.here[room].odd.pop()}")
 
     def _note_welcome(self, frame: dict) -> None:
         key = frame["user"]["key"]
-        if self._cookie and self._key not in (None, key):
+        if self._cookie and self.key not in (None, key):
             self._odd(f"is taken for somebody else: {frame['user']}")
-        self._key = key
+        self.key = key
 
     def _note_closing(self, frame: dict) -> None:
         self._after = frame.get("after")
@@ -303,6 +321,8 @@ class Person:
             self._start(frame)
         self._in.add(room)
         self._left.discard(room)
+        self.here[room] = Here()
+        self._note_presence({"room": room, **frame["present"]})
         if room in self.outboxes:
             self._send_again(room)
 

@@ -82,6 +82,14 @@ def removal_keeps_edits():
     replace(Changes, "_blank_edits", lambda self, message: None)
 
 
+def the_dead_stay():
+    """Nobody takes out the people of a process that gives no sign of life."""
+    from django_rooms.models import Lease
+    from django_rooms.presence import leases
+
+    replace(leases, "expired", Lease.objects.none)
+
+
 def replace(owner, name, value):
     getattr(owner, name)
     setattr(owner, name, value)
@@ -94,4 +102,5 @@ SABOTAGES = {
     "no-check-for-repeats": no_check_for_repeats,
     "doorbell-trusted": doorbell_trusted,
     "removal-keeps-edits": removal_keeps_edits,
+    "the-dead-stay": the_dead_stay,
 }

@@ -11,8 +11,9 @@ INSTALLED_APPS = [*INSTALLED_APPS, "chaos.apps.ChaosConfig"]
 # thread.
 MIDDLEWARE = [name for name in MIDDLEWARE if name != "host.policy.strict_content"]
 
-# Tails that a stopped reader falls out of within seconds; all else is as it is shipped.
-DJANGO_ROOMS = {**DJANGO_ROOMS, "MEMORY_BYTES": 256 * 1024}
+# Tails that a stopped reader falls out of within seconds, and a lease that a stopped server loses; all else is as it is
+# shipped.
+DJANGO_ROOMS = {**DJANGO_ROOMS, "MEMORY_BYTES": 256 * 1024, "LEASE": 5.0, "GRACE": 2.0}
 
 if "RedisChannelLayer" in CHANNEL_LAYERS.get("default", {}).get("BACKEND", ""):
     # Of the doorbells that come before a process has taken the last one, none arrives.

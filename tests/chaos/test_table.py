@@ -28,6 +28,7 @@ def test_a_line_says_what_came_of_a_cell():
         "doubled": "0",
         "out of order": "0",
         "wrong": "0",
+        "wrongly here": "0",
         "seconds": "1.2",
     }
 

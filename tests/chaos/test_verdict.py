@@ -6,7 +6,7 @@ import pytest
 
 from chaos.evidence import EDIT, REMOVAL, Letters, Log, Record, Run, Said, Seen
 from chaos.shown import Screen
-from chaos.verdict import Fault, counts, judge
+from chaos.verdict import Fault, counts, judge, judge_here
 
 ROOM = "lobby"
 
@@ -356,3 +356,15 @@ def test_changes_that_had_come_with_their_message_are_counted():
     assert Screen.of(Run("e1", 0, LIVE)).known == 0
     assert Screen.of(Run("e1", 0, ROWS)).known == 4
     assert Screen.of(Run("e1", 0, ROWS)).texts == Screen.of(Run("e1", 0, LIVE)).texts
+
+
+def test_the_verdict_names_who_is_shown_and_gone_and_who_is_there_and_not_shown():
+    found = list(judge_here("wide 1", {"notes/1": {"ann", "bob"}}, {"notes/1": {"bob", "cem"}}))
+    assert [(finding.fault, finding.sentence) for finding in found] == [
+        (Fault.HERE, "notes/1: wide 1 is shown ann, who is not there"),
+        (Fault.HERE, "notes/1: wide 1 is not shown cem, who is there"),
+    ]
+
+
+def test_who_shows_whoever_is_there_is_no_finding():
+    assert not list(judge_here("wide 1", {"notes/1": {"ann"}}, {"notes/1": {"ann"}, "notes/2": {"bob"}}))

@@ -10,12 +10,16 @@ from chaos.shown import Past, Screen
 
 
 class Fault(Enum):
-    """``WRONG`` is what is none of the promises' words and still must not be, such as an ack with another's offset."""
+    """``WRONG`` is what is none of the promises' words and still must not be, such as an ack with another's offset.
+
+    ``HERE``: in the end somebody is shown who is not there, or is not shown who is.
+    """
 
     LOST = "lost"
     DOUBLED = "doubled"
     DISORDERED = "out of order"
     WRONG = "wrong"
+    HERE = "wrongly here"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,15 @@ def judge(logs: Iterable[Log], records: Iterable[Record], letters: Iterable[Lett
         *(finding for letter in letters for finding in judge_letters(letter, by_room[letter.room])),
         *(finding for it in records for finding in judge_record(it, by_room[it.room], pasts[it.room])),
     ]
+
+
+def judge_here(who: str, shown: Mapping[str, set[str]], here: Mapping[str, set[str]]) -> Iterator[Finding]:
+    """What somebody is shown in each room in the end, against who is there."""
+    for room, keys in shown.items():
+        for key in keys - here[room]:
+            yield Finding(Fault.HERE, f"{room}: {who} is shown {key}, who is not there")
+        for key in here[room] - keys:
+            yield Finding(Fault.HERE, f"{room}: {who} is not shown {key}, who is there")
 
 
 def counts(findings: Iterable[Finding]) -> dict[Fault, int]:

@@ -15,6 +15,13 @@ from django_rooms.feeds.hub import hub
 from django_rooms.protocol.entries import Author, Position
 
 
+class Alone:
+    """Who is in no room's presence."""
+
+    def leave(self, room, after):
+        pass
+
+
 class Logged:
     """A place whose log is read when it is let, and then has ``found``."""
 
@@ -26,6 +33,8 @@ class Logged:
 
     def tail(self):
         return None
+
+    presence = tail
 
     async def read(self):
         self.asked.set()
@@ -43,6 +52,9 @@ class Live:
 
     def tail(self):
         return self.frame
+
+    def presence(self):
+        return None
 
 
 class Once(Live):
@@ -73,7 +85,7 @@ async def settled():
 
 async def test_while_one_log_is_read_the_other_rooms_go_on():
     wakes, slow = Wakes(), Logged("from the log")
-    places = Places(None, wakes)
+    places = Places(None, Alone(), wakes)
     places.enter("slow", slow)
     places.note_news("slow")
     assert places.entries() is None
@@ -91,7 +103,7 @@ async def test_while_one_log_is_read_the_other_rooms_go_on():
 
 async def test_logs_are_read_one_at_a_time_and_none_before_what_was_read_is_taken():
     wakes, one, two = Wakes(), Logged("one", "one again"), Logged("two")
-    places = Places(None, wakes)
+    places = Places(None, Alone(), wakes)
     for name, place in {"one": one, "two": two}.items():
         places.enter(name, place)
         places.note_news(name)
@@ -113,7 +125,7 @@ async def test_logs_are_read_one_at_a_time_and_none_before_what_was_read_is_take
 @pytest.mark.parametrize("again", [False, True], ids=["left", "joined again"])
 async def test_what_was_read_for_a_place_that_is_no_more_is_not_written(again):
     wakes, slow = Wakes(), Logged("too late")
-    places = Places(None, wakes)
+    places = Places(None, Alone(), wakes)
     places.enter("slow", slow)
     places.note_news("slow")
     assert places.entries() is None
@@ -131,7 +143,7 @@ async def test_what_was_read_for_a_place_that_is_no_more_is_not_written(again):
 
 async def test_a_log_in_which_nothing_is_found_is_not_read_again_before_there_are_news():
     wakes, slow = Wakes(), Logged()
-    places = Places(None, wakes)
+    places = Places(None, Alone(), wakes)
     places.enter("slow", slow)
     places.note_news("slow")
     assert places.entries() is None
@@ -158,7 +170,7 @@ async def test_who_leaves_a_room_whose_log_is_being_read_is_answered_and_goes_on
             written.set()
 
     sending = Sending(Socket(), Pulse(lambda: 0.0), entries=lambda: places.entries(), flooded=list, failed=list)
-    places = Places(None, lambda: sending.wake())
+    places = Places(None, Alone(), lambda: sending.wake())
     log.fill("k3Zp", 300)
     feed = await hub().feed("lobby")
     publishing = Publishing("lobby", "u:1", Author("u1", "Ann"), list)
@@ -185,7 +197,7 @@ async def test_who_leaves_a_room_whose_log_is_being_read_is_answered_and_goes_on
 
 async def test_who_is_at_the_end_of_a_feed_is_asked_once_a_frame():
     """The fan-out's cost: all who are live in a room are there after each frame, and the next news is told them."""
-    places, place = Places(None, list), Once("entries")
+    places, place = Places(None, Alone(), list), Once("entries")
     place.behind = False
     places.enter("lobby", place)
     places.note_news("lobby")
@@ -198,7 +210,7 @@ async def test_who_is_at_the_end_of_a_feed_is_asked_once_a_frame():
 
 
 async def test_rooms_take_turns():
-    places = Places(None, list)
+    places = Places(None, Alone(), list)
     for name in ("one", "two"):
         places.enter(name, Live(name))
         places.note_news(name)

@@ -25,6 +25,8 @@ from django_rooms.log.writer import Writer
 from django_rooms.protocol.entries import Author
 from django_rooms.protocol.frames import FrameError, Publish
 
+pytestmark = pytest.mark.slow
+
 # Small enough that a short run comes to each of them.
 BOUNDS = [(writer_module, "MAX_WAITING", 6), (publishing_module, "MAX_IN_FLIGHT", 4), (backlog_module, "MAX_BATCH", 4)]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from django_rooms.doorbell import bell
-from django_rooms.doorbell.bell import CROWD, MAX_TEXT, Doorbell, ring, ring_event
+from django_rooms.doorbell.bell import CROWD, MAX_TEXT, Doorbell, ring, ring_event, ring_presence
 from django_rooms.log.store import News
 from django_rooms.names import group_name
 from django_rooms.protocol.entries import Entry
@@ -103,6 +103,14 @@ def test_an_event_is_sent_whole_however_many_are_waiting(queue):
     queue.waiting = CROWD
     ring_event("lobby", '{"type":"event"}')
     assert queue.put_in[0][1]["frame"] == '{"type":"event"}'
+
+
+def test_who_came_and_went_waits_in_no_crowd(queue):
+    """Ten thousand rooms are joined at once where a server restarts: what is said in them has to come through."""
+    ring_presence(["lobby"])
+    queue.waiting = CROWD // 2
+    ring_presence(["other"])
+    assert [(room, message["type"]) for room, message in queue.put_in] == [(group_name("lobby"), bell.PRESENCE)]
 
 
 def test_nothing_is_rung_where_no_other_process_hears_it(queue, monkeypatch):

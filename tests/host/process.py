@@ -150,6 +150,58 @@ def hold_pending(room):
     return len(Pending.objects.select_for_update().filter(room=room_key(room)))
 
 
+# Who is here.
+
+
+@act
+def present(room):
+    """Each member's key, with the number of their connections."""
+    from django_rooms import get_room
+
+    return {member.key: member.connections for member in get_room(room).presence()}
+
+
+@act
+def count_present(*rooms):
+    from django_rooms import count_present
+
+    return count_present(rooms)
+
+
+@act
+def is_present(room, key):
+    from django_rooms import get_room
+    from django_rooms.protocol.entries import Author
+
+    return get_room(room).is_present(Author(key, ""))
+
+
+@act
+def alive(room):
+    """How many processes have people there, and gave a sign of life in time."""
+    from django_rooms.models import Presence
+    from django_rooms.names import room_key
+    from django_rooms.presence import leases
+
+    found = set(Presence.objects.filter(room=room_key(room)).values_list("lease", flat=True))
+    return leases.alive().filter(id__in=found).count()
+
+
+@act
+def execute(sql):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [list(row) for row in cursor.fetchall()] if cursor.description else None
+
+
+@act
+def disconnect(room, key):
+    from django_rooms import get_room
+    from django_rooms.protocol.entries import Author
+
+    return get_room(room).disconnect(Author(key, ""))
+
+
 # The writer.
 
 

@@ -7,6 +7,13 @@ register("members/<slug:name>", SignedInRoom)
 register("notes/<path:name>", PublicRoom)
 
 
+@register("halls/<path:name>")
+class Hall(PublicRoom):
+    """Where many are, and each is told by name."""
+
+    presence_names = 500
+
+
 @register("orders/<int:pk>")
 class OrderRoom(Room):
     """Joined by the customer, whose primary key is the order's here; written in by the staff too."""
@@ -16,6 +23,13 @@ class OrderRoom(Room):
 
     async def can_publish(self, user):
         return user.is_staff or user.pk == self.kwargs["pk"]
+
+
+@register("crowds/<path:name>")
+class CrowdRoom(PublicRoom):
+    """Tells how many are here, and no names."""
+
+    presence_names = 0
 
 
 @register("closed")

@@ -78,7 +78,8 @@ if STATIC_ROOT:
 DATABASES = {"default": database(os.environ.get("SERVER_DATABASE_URL", "sqlite://:memory:"))}
 DATABASES["default"]["ATOMIC_REQUESTS"] = os.environ.get("SERVER_ATOMIC_REQUESTS") == "1"
 CHANNEL_LAYERS = channel_layers(os.environ.get("SERVER_LAYER", "memory"), os.environ.get("SERVER_REDIS_URL"))
-DJANGO_ROOMS = {"LOOK": float(os.environ["SERVER_LOOK"])} if "SERVER_LOOK" in os.environ else {}
+SECONDS = [name for name in ("LOOK", "LEASE", "GRACE") if f"SERVER_{name}" in os.environ]
+DJANGO_ROOMS = {name: float(os.environ[f"SERVER_{name}"]) for name in SECONDS}
 
 
 def not_the_layers_own(record):

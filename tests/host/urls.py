@@ -12,6 +12,8 @@ urlpatterns = [
     path("publish/<path:room>/", views.publish),
     path("alert/<path:room>/", views.alert),
     path("deafen/", views.deafen),
+    path("visitors/", views.visitors),
+    path("present/<path:room>/", views.present),
     path("together/", views.together),
     path("rooms/", include("django_rooms.urls")),
 ]

@@ -241,13 +241,23 @@ export async function answerJoin(net, frame, changes = {}) {
   await net.socket.says({ type: "joined", ref: frame.ref, room: frame.room, ...answer, ...changes });
 }
 
+/** Somebody in a room: `member("bob")` is Bob. */
+export function member(name, info = {}) {
+  return { key: `u${name}`, name: name[0].toUpperCase() + name.slice(1), info };
+}
+
+/** Who is here, as `joined` tells it. */
+export function present(revision, ...names) {
+  return { revision, count: names.length, members: names.map((name) => member(name)) };
+}
+
 /** A client that is live in `lobby` from `offset` on, with what the room tells in `heard`. */
 export async function liveRoom(options = {}, offset = 41) {
   const net = network(options);
   const room = net.rooms.join("lobby", { position: position(offset) });
   await net.socket.welcomes(options.welcome);
   const [join] = net.socket.take();
-  await answerJoin(net, join);
+  await answerJoin(net, join, options.joined);
   return Object.assign(net, { room, heard: hear(room) });
 }
 

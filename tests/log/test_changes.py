@@ -145,6 +145,7 @@ class TestRemoval:
         assert len(whole()) == 2
 
 
+@pytest.mark.slow
 class TestManyInOneBatch:
     """As many as are taken at once: a batch, and what a transaction has left."""
 

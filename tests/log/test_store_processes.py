@@ -83,6 +83,7 @@ def finish(process):
     return json.loads(output)
 
 
+@pytest.mark.slow
 def test_processes_that_publish_at_once_leave_no_hole_and_lose_nothing(variables):
     with ExitStack() as stack:
         started = [start(WRITE, variables, number, THREADS, EACH) for number in range(PROCESSES)]

@@ -19,6 +19,8 @@ from django_rooms.protocol.entries import blank
 from django_rooms.protocol.feed import Feed, Heard
 from django_rooms.protocol.text import dumps
 
+pytestmark = pytest.mark.slow
+
 # Small enough that a short run comes to each of them.
 BOUNDS = {"MAX_HELD": 3, "RUN_ENTRIES": 3, "RUN_CHARACTERS": 200, "KEPT_RUNS": 2}
 PAGE = 4

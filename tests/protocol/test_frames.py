@@ -55,7 +55,8 @@ def refused(frame):
         ({"type": "edit", "ref": 4, "room": "r", "id": "x", "target": 30, "body": {}}, Edit(4, "r", "x", 30, "{}")),
         ({"type": "remove", "ref": 5, "room": "r", "id": "x", "target": 1}, Remove(5, "r", "x", 1)),
         ({"type": "event", "room": "r", "event": "typing", "body": {"on": 1}}, Event(None, "r", "typing", {"on": 1})),
-        ({"type": "event", "room": "r", "event": "typing"}, Event(None, "r", "typing", None)),
+        ({"type": "event", "room": "r", "event": "typing"}, Event(None, "r", "typing", {})),
+        ({"type": "event", "room": "r", "event": "typing", "body": None}, Event(None, "r", "typing", None)),
         ({"type": "history", "ref": 6, "room": "r"}, History(6, "r", None, 50)),
         ({"type": "history", "ref": 6, "room": "r", "before": 30, "limit": 256}, History(6, "r", 30, 256)),
         ({"type": "ping", "n": 7}, Ping(None, None, 7)),
@@ -270,6 +271,7 @@ def test_a_joined_frame_has_its_entries_as_they_were_encoded():
         recovered=True,
         more=False,
         can={"publish": True},
+        present='{"count":3}',
     )
     assert json.loads(frame) == {
         "type": "joined",
@@ -279,6 +281,7 @@ def test_a_joined_frame_has_its_entries_as_they_were_encoded():
         "recovered": True,
         "more": False,
         "can": {"publish": True},
+        "present": {"count": 3},
         "entries": [{"offset": 1}, {"offset": 2}],
     }
 

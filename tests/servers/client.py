@@ -1,10 +1,15 @@
-"""A small client of the wire, and a strict one: it fails when an entry comes twice, too early or not at all."""
+"""A small client of the wire, and a strict one: it fails when an entry comes twice, too early or not at all.
+
+So it does when somebody comes who is there, goes who is not, or a revision is left out.
+"""
 
 import asyncio
 import json
 import socket as sockets
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
+
+from here import Here
 
 PATIENCE = 15.0
 
@@ -46,6 +51,8 @@ class Client:
         self.socket = socket
         self.frames = []
         self.rooms = {}
+        # Who is in each room, by its name.
+        self.present = {}
         self.closed = None
         self.answers_pings = True
         self._more = asyncio.Condition()
@@ -131,6 +138,31 @@ class Client:
 
         return await self._until(enough, f"{last or count!r} in {room}")
 
+    @property
+    def key(self):
+        """Who this is, to others."""
+        return self.frames[0]["user"]["key"]
+
+    async def until(self, holds, what, patience=PATIENCE):
+        """Wait until something that came makes it hold."""
+        await self._until(lambda: holds() or None, what, patience)
+
+    async def sees(self, room, *people):
+        """Wait until exactly these clients' people are in the room."""
+        keys = {client.key for client in people}
+        await self.until(lambda: set(self.present[room].members or ()) == keys, f"{keys} in {room}")
+
+    async def counts(self, room, count, patience=PATIENCE):
+        """Wait until so many are in the room."""
+        await self.until(lambda: self.present[room].count == count, f"{count} people in {room}", patience)
+
+    def moves(self, room):
+        """Who was seen to come and go since the join, in the order in which that was told."""
+        return self.present[room].moves
+
+    def presence_frames(self, room):
+        return [frame for frame in self.frames if frame["type"] == "presence" and frame["room"] == room]
+
     async def close_code(self, patience=PATIENCE):
         return await self._until(lambda: self.closed, "a close", patience)
 
@@ -155,6 +187,12 @@ class Client:
         match frame["type"]:
             case "joined" | "reset":
                 self._start(frame)
+                if frame.get("present"):
+                    self.present[frame["room"]] = Present(frame["present"])
+            case "presence":
+                self.present[frame["room"]].take(frame)
+            case "left":
+                self.present.pop(frame["room"], None)
             case "entries":
                 room = self.rooms[frame["room"]]
                 room.epoch = frame.get("epoch", room.epoch)
@@ -208,3 +246,24 @@ class Log:
 
     def as_dict(self):
         return {"epoch": self.epoch, "offset": self.offset}
+
+
+class Present(Here):
+    """Who is in a room by its first state, and in ``moves`` who has come and gone since."""
+
+    def __init__(self, state):
+        super().__init__()
+        super().take(state)
+        self.moves = []
+        self._check(state)
+
+    def take(self, frame):
+        before = self.keys if self.members is not None else None
+        super().take(frame)
+        self._check(frame)
+        if before is not None and self.members is not None:
+            self.moves += [("left", key) for key in before - self.keys]
+            self.moves += [("joined", key) for key in self.keys - before]
+
+    def _check(self, frame):
+        assert not self.odd, f"{frame}: {self.odd}"

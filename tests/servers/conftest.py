@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from functools import cache
 
 import pytest
@@ -13,25 +13,50 @@ from django.db.utils import ConnectionHandler
 from servers.client import connected
 from servers.hosts import Host
 from servers.sites import (
+    ATTENDED_SITES,
     DATABASES,
     DATABASES_AND_LAYERS,
+    GRACE,
     ISOLATIONS,
+    LEASE,
     LOCKING_DATABASES,
     NEVER,
     PROGRAMS_AND_DATABASES,
+    SOON,
 )
 
 from django_rooms.names import room_key
 
+# By which a database is made, and dropped.
+STATEMENTS = {
+    "postgresql": ("CREATE DATABASE {}", "DROP DATABASE {} WITH (FORCE)"),
+    "mariadb": ("CREATE DATABASE {} CHARACTER SET utf8mb4", "DROP DATABASE {}"),
+}
+
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql_url, django_db_blocker):
-    yield from made(postgresql_url, django_db_blocker, "CREATE DATABASE {}", "DROP DATABASE {} WITH (FORCE)")
+    yield from made(postgresql_url, django_db_blocker, *STATEMENTS["postgresql"])
 
 
 @pytest.fixture(scope="session")
 def migrated_mariadb(mariadb_url, django_db_blocker):
-    yield from made(mariadb_url, django_db_blocker, "CREATE DATABASE {} CHARACTER SET utf8mb4", "DROP DATABASE {}")
+    yield from made(mariadb_url, django_db_blocker, *STATEMENTS["mariadb"])
+
+
+@pytest.fixture(scope="session")
+def apart(request, empty_sqlite, tmp_path_factory, django_db_blocker):
+    """``apart("mariadb", "quiet")``: a database of this name, where no other test's servers take people out."""
+    with ExitStack() as stack:
+
+        @cache
+        def database(kind, name):
+            if kind == "sqlite":
+                return serving.copy_of(empty_sqlite, tmp_path_factory.mktemp(name))
+            url = request.getfixturevalue(f"{kind}_url")
+            return stack.enter_context(contextmanager(made)(url, django_db_blocker, *STATEMENTS[kind]))
+
+        yield database
 
 
 @pytest.fixture
@@ -69,6 +94,53 @@ def any_site(request, database_url, redis_url, shared_servers):
     yield servers
     for server in servers:
         server.check()
+
+
+@pytest.fixture
+def attended(redis_url):
+    """``attended("pubsub")``: the options of servers for who is here, whose handlers say what they are told."""
+
+    def options(layer="pubsub", **others):
+        look = SOON if layer == "none" else None
+        return {"layer": layer, "redis": redis_url, "look": look, "lease": LEASE, "grace": GRACE, "tells": 1, **others}
+
+    return options
+
+
+@pytest.fixture(params=ATTENDED_SITES, ids="-".join)
+def attended_site(request, apart, attended, shared_servers):
+    """Two servers with a database of their own, for tests that leave them as they were."""
+    database, layer = request.param
+    options = attended(layer, database=apart(database, f"attended-{layer}"))
+    servers = [shared_servers(program, **options) for program in ("uvicorn", "daphne")]
+    yield servers
+    for server in servers:
+        server.check()
+
+
+@pytest.fixture(params=DATABASES)
+def quiet(request, apart):
+    """The URL of a database of any kind that the servers of this test alone use meanwhile."""
+    return apart(request.param, "quiet")
+
+
+@pytest.fixture
+def site(serve, attended, quiet):
+    """``site()`` starts one more server on it. Servers have a layer unless told otherwise."""
+    return lambda program="uvicorn", layer="pubsub", **options: serve(
+        program, **attended(layer, database=quiet, **options)
+    )
+
+
+@pytest.fixture
+def outsider(attended_site, shared_hosts):
+    """A process of the site's that serves nobody."""
+    given = {
+        key.removeprefix("SERVER_").lower(): value
+        for key, value in attended_site[0].variables.items()
+        if key.startswith("SERVER_")
+    }
+    return shared_hosts("outsider", database=given.pop("database_url"), redis=given.pop("redis_url", None), **given)
 
 
 @pytest.fixture

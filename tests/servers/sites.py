@@ -31,8 +31,16 @@ LAYERS = (
 )
 # For tests to which the database makes no difference.
 any_layer = pytest.mark.parametrize("any_site", LAYERS, ids="-".join, indirect=True)
+# Seconds, where a lease and a grace are to pass in a test; and a look where no doorbell rings.
+LEASE, GRACE, SOON = 2.4, 0.7, 0.3
+
 DATABASES_AND_LAYERS = (
     *LAYERS,
     pytest.param(("postgresql", "pubsub"), marks=[POSTGRESQL, REDIS]),
     pytest.param(("mariadb", "core"), marks=[MARIADB, REDIS]),
+)
+# For who is here: with a doorbell, or with the look alone.
+ATTENDED_SITES = (
+    pytest.param(("sqlite", "pubsub"), marks=REDIS),
+    pytest.param(("postgresql", "none"), marks=POSTGRESQL),
 )

@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,7 +14,10 @@ from django_rooms import get_room
 from django_rooms.log import pages
 from django_rooms.models import Entry
 from django_rooms.people import Guest, show
+from django_rooms.presence import claims, leases
+from django_rooms.presence.claims import Stay
 from django_rooms.protocol.entries import Author
+from django_rooms.protocol.presence import Member
 from django_rooms.upkeep import erasing
 
 pytestmark = pytest.mark.django_db
@@ -131,6 +135,14 @@ def test_a_large_room_is_searched_without_its_lock(ann, monkeypatch):
     command("ann")
     assert held
     assert not [sql for sql in held if show(ann).key in sql]
+
+
+def test_who_is_here_is_disconnected(ann):
+    leases.take(lease := uuid4())
+    for room in ("lobby", "notes/1"):
+        claims.record(lease, [Stay(room, Member(*show(ann)), 1), Stay(room, Member("g12", "Zoë"), 1)], announce=False)
+    assert command("ann")[-1] == "Rooms from which they were disconnected: 2."
+    assert len(claims.expelled(lease, ["lobby", "notes/1"])) == 2
 
 
 def test_it_may_be_run_again(ann):

@@ -139,6 +139,7 @@ call_command("rooms_prune", skip_checks=True)
 """
 
 
+@pytest.mark.slow
 def test_many_rooms_are_pruned_on_sqlite_without_wal(sqlite_url):
     """There whoever still reads names keeps everybody from deleting: also the command itself."""
     done = subprocess.run(

@@ -13,7 +13,7 @@ from django_rooms.upkeep.erasing import Person
 class Command(BaseCommand):
     help = (
         "Blank the messages of one person in every room, all edits of them, and the person's name, for good. "
-        "Their places in the rooms stay, empty."
+        "Their places in the rooms stay, empty. If they are here, they are disconnected."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,6 +37,8 @@ class Command(BaseCommand):
             total += done
             self.stdout.write(f"{name}: {done}")
         self.stdout.write(f"Rooms: {len(names)}. Entries that are blank now: {total}.")
+        if left := erasing.disconnect(person):
+            self.stdout.write(f"Rooms from which they were disconnected: {left}.")
 
     def _person(self, username: str | None, key: str | None) -> Person:
         if (username is None) == (key is None):

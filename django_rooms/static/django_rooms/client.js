@@ -9,11 +9,13 @@
  *
  * Must not know of any page: no DOM, no words in the reader's language (`code` is for those who translate), and of a
  * storage only what is passed in. It is one module that imports nothing, because static files storages that put a hash
- * into file names leave the imports between modules as they are. From top to bottom: what a page uses (`Rooms`, `Room`),
- * what waits to be sent (`Outbox`, `Item`), what of it outlives the page (`Shelf`, `Heirs`), the socket (`Connection`).
+ * into file names leave the imports between modules as they are. From top to bottom: what a page uses (`Rooms`, `Room`,
+ * `Passing`), what waits to be sent (`Outbox`, `Item`), what of it outlives the page (`Shelf`, `Heirs`), the socket (`Connection`).
  *
  * @typedef {{epoch: string, offset: number}} Position  What a client resumes from.
  * @typedef {{key: string, name: string}} Author
+ * @typedef {{key: string, name: string, info: Object}} Member
+ * @typedef {{revision: number, count: number, members: ?(Member[])}} Present  Who is here; without `members` how many are.
  * @typedef {{offset: number, kind: string, target?: number, id: string, author: ?Author, at: string, body: ?Object,
  *   changed: number}} Entry  `target` is the offset of the message that an edit or a removal changes.
  * @typedef {{frame: number, body: number, batch: number, history: number}} Limits  Bytes, bytes, frames, entries.
@@ -77,6 +79,9 @@ const REFUSED = { items: 50, characters: 256 * 1024 }; // what was refused is re
 const GRACE_SECONDS = 5; // for a page to load again before another tab takes over what it left
 const RECORD_VERSION = 1;
 const BACKLOG = 65536; // bytes unsent beyond which events are let go
+const AUTHORS = 100; // whose states are kept under one name
+const RENEW_SECONDS = 0.2; // from the end of a state of ours to the next one
+const LONGEST = 2 ** 31 - 1; // milliseconds that a timer can wait: with more it would not wait at all
 
 /**
  * The rooms of one server over one socket. Dispatches `state`, `welcome`, `error` and
@@ -253,7 +258,9 @@ export class Rooms extends EventTarget {
 
 /**
  * One room. Dispatches `state`, `joined`, `can`, `event`, `error`, `restored` ({waiting}: what waits since before a
- * reload, or in a tab that was closed, and is in `outbox` from now on), and what matters most:
+ * reload, or in a tab that was closed, and is in `outbox` from now on), `presence` ({count, members, joined, left}: who is
+ * here, and who has come and gone since that was told last; null and empty if it is not known any more), and what matters
+ * most:
  * `entries` ({entries}: what comes next, each once and in order) and
  * `reset` ({entries, more, reason}: the newest page; the first one, or to be shown instead of all that was before).
  */
@@ -265,11 +272,14 @@ export class Room extends EventTarget {
   position;
   /** @type {{publish?: boolean}} What the server lets us do here. */
   can = {};
+  /** @type {?Present} Who is here, as it was known last; null where it is not known. */
+  present = null;
   #rooms;
   #history;
   #clock;
   #random;
   #outbox;
+  #passings = new Map();
   #joining = null; // the ref of the join under way: answers to earlier ones are too late
   #timer = null; // until then no join, or no publish, is sent: the server asked to wait
 
@@ -320,10 +330,24 @@ export class Room extends EventTarget {
   /** Not stored, and first to be dropped. Returns whether it was handed to the socket. */
   sendEvent(event, body = {}) {
     if (this.state !== State.LIVE || this.#rooms._clogged) return false;
-    const frame = { type: "event", room: this.name, event, body };
-    this.#measure(body, frame);
-    this.#rooms._send(frame);
+    this.#rooms._send(this._event(event, body));
     return true;
+  }
+
+  /**
+   * What people share for a moment under a name: that they type, where they point. Not stored. One name is one `Passing`,
+   * with the options of the first call.
+   *
+   * @param {string} name  Of the events that carry it.
+   * @param {{seconds?: number, every?: number, untilMessage?: boolean}} [options]  A state goes `seconds` after its author's
+   *   last word, and with a message of theirs if `untilMessage`. We send one `every` so many seconds, and not more.
+   * @returns {Passing}
+   */
+  passing(name, { seconds = 5, every = 0.1, untilMessage = false } = {}) {
+    if (!this.#passings.has(name)) {
+      this.#passings.set(name, new Passing(this, name, { seconds, every, untilMessage, clock: this.#clock }));
+    }
+    return this.#passings.get(name);
   }
 
   /**
@@ -363,6 +387,19 @@ export class Room extends EventTarget {
   /** @internal The connection now belongs to another person. */
   _disown() {
     this.#outbox.forget(new Refusal({ code: "person_changed", reason: REASONS.person_changed }));
+    this.#forget(); // they may see less than we did
+  }
+
+  /** @internal Whether we may share something. Where only the number of people is told, there are too many for it. */
+  get _shares() {
+    return Boolean(this.can.publish) && this.present?.members !== null;
+  }
+
+  /** @internal An event's frame. Throws a `Refusal` where it is too large. */
+  _event(event, body) {
+    const frame = { type: "event", room: this.name, event, body };
+    this.#measure(body, frame);
+    return frame;
   }
 
   /** @internal There may be more on the shelf. What waits from before a reload was written `first`. */
@@ -383,7 +420,8 @@ export class Room extends EventTarget {
     else if (this.state !== State.LIVE) return;
     else if (frame.type === "entries") this.#advance(frame);
     else if (frame.type === "reset") this.#restart(frame);
-    else if (frame.type === "event") this.#dispatch("event", { event: frame.event, author: frame.author, body: frame.body });
+    else if (frame.type === "presence") this.#attend(frame);
+    else if (frame.type === "event") this.#hear(frame);
   }
 
   get #ended() {
@@ -397,11 +435,15 @@ export class Room extends EventTarget {
     if (state !== State.LIVE) this.#outbox.interrupt();
     this.state = state;
     this.why = why;
-    if (this.#ended) {
+    const ended = this.#ended;
+    if (ended) {
       this.#joining = null;
       this.#outbox.refuseAll(new Refusal(why));
     }
     this.#dispatch("state", { state, ...why });
+    if (state !== State.LIVE) for (const passing of this.#passings.values()) passing._end();
+    // Who is here stands while the connection is lost: most are still here when it is back.
+    if (ended) this.#forget();
   }
 
   #begin(state, why) {
@@ -434,6 +476,8 @@ export class Room extends EventTarget {
     this.#enter(State.LIVE, { code: "live", reason: "" });
     this.#allow(frame.can ?? this.can);
     this.#dispatch("joined", frame);
+    if (frame.present) this.#attend(frame.present, { first: true });
+    else this.#forget();
     if (!resumed) this.#restart(frame);
     else if (resumed.fresh.length) this.#dispatch("entries", { entries: resumed.fresh });
     this.#flush();
@@ -443,7 +487,41 @@ export class Room extends EventTarget {
     const { position, fresh, gap } = follow(this.position, frame);
     this.position = position;
     if (fresh.length) this.#dispatch("entries", { entries: fresh });
+    for (const { kind, author } of fresh) if (kind === "message" && author) this.#said(author);
     if (gap) this.#join({ code: "gap", reason: "" });
+  }
+
+  #said({ key }) {
+    for (const passing of this.#passings.values()) passing._said(key, this.#isUs(key));
+  }
+
+  #hear({ event, author, body }) {
+    this.#dispatch("event", { event, author, body });
+    if (author && !this.#isUs(author.key)) this.#passings.get(event)?._hear(author, body);
+  }
+
+  /** In another tab too. */
+  #isUs(key) {
+    return key === this.#rooms.user?.key;
+  }
+
+  #attend(frame, { first = false } = {}) {
+    if (this.state !== State.LIVE) return; // whoever heard of the join has left
+    const before = this.present;
+    const { present, joined, left, gap } = attend(before, frame);
+    if (gap) return this.#join({ code: "gap", reason: "" });
+    this.present = present;
+    const { count, members } = present;
+    if (!first && same([before?.count, before?.members], [count, members])) return;
+    this.#dispatch("presence", { count, members, joined, left });
+    const gone = left.map(({ key }) => key);
+    for (const passing of this.#passings.values()) passing._drop(gone);
+  }
+
+  #forget() {
+    if (!this.present) return;
+    this.present = null;
+    this.#dispatch("presence", { count: null, members: null, joined: [], left: [] });
   }
 
   #restart({ position, entries, more, reason = "" }) {
@@ -521,6 +599,133 @@ export class Room extends EventTarget {
 
   #dispatch(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/**
+ * What people in a room share under one name, until shortly after their last word. Dispatches `change` ({states}).
+ * It is sent as events are: not stored, and first to be dropped.
+ */
+export class Passing extends EventTarget {
+  /** @type {Map<string, {author: Author, body: Object}>} Those of others, by the author's key, in the order of their coming. */
+  states = new Map();
+  #room;
+  #name;
+  #seconds;
+  #every;
+  #untilMessage;
+  #clock;
+  #ends = new Map(); // when each state goes, by the author's key; the first to go comes first
+  #timer = null; // for that one
+  #shared = null; // what the others have of us, as JSON
+  #sharedUntil = 0;
+  #notBefore = 0; // the time at which the next one may go
+  #turn = null; // the timer for what waits for it
+
+  /** @internal Ask `Room.passing` for one. */
+  constructor(room, name, { seconds, every, untilMessage, clock }) {
+    super();
+    this.#room = room;
+    this.#name = name;
+    this.#seconds = seconds;
+    this.#every = every;
+    this.#untilMessage = untilMessage;
+    this.#clock = clock;
+  }
+
+  /**
+   * Tells the others. What comes too soon waits, and of all that waits the last is sent; nothing is while there is no
+   * connection, nor where we may not publish, nor where only the number of people is told.
+   *
+   * @param {Object} [body]  Throws a `Refusal` if it is too large.
+   */
+  share(body = {}) {
+    this.#room._event(this.#name, body);
+    this.#clock.clearTimeout(this.#turn);
+    const wait = this.#notBefore - this.#clock.now();
+    if (wait <= 0) this.#send(body);
+    else if (JSON.stringify(body) !== this.#shared) this.#turn = this.#clock.setTimeout(() => this.#send(body), wait);
+  }
+
+  /** Tells the others that it is over, if they have something of us. */
+  clear() {
+    const heard = this.#shared !== null && this.#clock.now() < this.#sharedUntil;
+    if (heard && this.#room._shares) this.#room.sendEvent(this.#name, null);
+    this.#forget();
+  }
+
+  /** @internal Somebody else's word; null: it is over. */
+  _hear(author, body) {
+    const { key } = author;
+    const before = this.states.get(key);
+    if ((body ?? null) === null) return this._drop([key]);
+    if (!before && this.states.size >= AUTHORS) return;
+    this.#ends.delete(key);
+    this.#ends.set(key, this.#clock.now() + this.#seconds * 1000);
+    this.states.set(key, { author, body });
+    this.#watch();
+    if (!same(before, { author, body })) this.#changed();
+  }
+
+  /** @internal A message of somebody's came. What the others had of us went with it, if it was ours. */
+  _said(key, ours) {
+    if (!this.#untilMessage) return;
+    if (ours) this.#forget();
+    else this._drop([key]);
+  }
+
+  /** @internal What these people had shared is over. */
+  _drop(keys) {
+    let changed = false;
+    for (const key of keys) {
+      this.#ends.delete(key);
+      changed = this.states.delete(key) || changed;
+    }
+    if (!this.states.size) this.#unwatch();
+    if (changed) this.#changed();
+  }
+
+  /** @internal Nothing is heard or said here now. */
+  _end() {
+    this.#forget();
+    this._drop([...this.states.keys()]);
+  }
+
+  #send(body) {
+    if (!this.#room._shares || !this.#room.sendEvent(this.#name, body)) return;
+    const now = this.#clock.now();
+    this.#shared = JSON.stringify(body);
+    this.#sharedUntil = now + this.#seconds * 1000;
+    this.#notBefore = now + this.#every * 1000;
+  }
+
+  /** The others have nothing of us, so that what comes next is news to them, whatever it is. */
+  #forget() {
+    this.#clock.clearTimeout(this.#turn);
+    if (this.#shared !== null) this.#notBefore = this.#clock.now() + RENEW_SECONDS * 1000;
+    this.#shared = null;
+  }
+
+  #watch() {
+    if (this.#timer !== null || !this.#ends.size) return;
+    const [end] = this.#ends.values();
+    this.#timer = this.#clock.setTimeout(() => this.#expire(), Math.min(end - this.#clock.now(), LONGEST));
+  }
+
+  #unwatch() {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #expire() {
+    this.#timer = null;
+    const now = this.#clock.now();
+    this._drop([...this.#ends].filter(([, end]) => end <= now).map(([key]) => key));
+    this.#watch();
+  }
+
+  #changed() {
+    this.dispatchEvent(new CustomEvent("change", { detail: { states: this.states } }));
   }
 }
 
@@ -1117,6 +1322,37 @@ export function follow(position, { entries, epoch = position.epoch }) {
 }
 
 /**
+ * Who is here after one more word of the server's: a whole state, what has changed since the one before, or how many they
+ * are. `joined` and `left` are who really came and went: nobody, where names were not known before or are not now.
+ *
+ * @param {?Present} present
+ * @param {{revision: number, count: number, members?: Member[], joined?: Member[], left?: string[]}} word
+ * @returns {{present: Present, joined: Member[], left: Member[], gap: boolean}}
+ */
+export function attend(present, { revision, count, members, joined, left }) {
+  const before = present?.members ?? null;
+  const steps = revision - present?.revision;
+  // What changed can only follow what it changed. It may have been in a state already.
+  if (before && joined && steps !== 1) return { present, joined: [], left: [], gap: steps > 1 };
+  const after = members ?? (before && joined ? amend(before, joined, left) : null);
+  const changes = before && after ? { joined: without(after, before), left: without(before, after) } : { joined: [], left: [] };
+  return { present: { revision, count, members: after }, ...changes, gap: false };
+}
+
+/** Who stays keeps their place, also under another name. */
+function amend(members, joined, left) {
+  const byKey = new Map(members.map((member) => [member.key, member]));
+  for (const key of left) byKey.delete(key);
+  for (const member of joined) byKey.set(member.key, member);
+  return [...byKey.values()];
+}
+
+function without(members, others) {
+  const keys = new Set(others.map(({ key }) => key));
+  return members.filter(({ key }) => !keys.has(key));
+}
+
+/**
  * Frames as messages: one alone, or an array of as many as the server's limits allow.
  *
  * @param {Object[]} frames
@@ -1169,6 +1405,11 @@ export function socketUrl(url, base = globalThis.location?.href) {
   const absolute = new URL(url, base);
   absolute.protocol = absolute.protocol.replace("http", "ws");
   return absolute.href;
+}
+
+/** Whether two values are the same JSON. */
+function same(one, other) {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function byteLength(text) {

@@ -1,9 +1,10 @@
 /**
- * Makes each <django-room> live: the server has rendered it with what was said so far, and this goes on from there.
+ * Makes each <django-room> live: the server has rendered it with what was said so far and who is here, and this goes on
+ * from there.
  *
- * All that it shows is marked in the templates by `data-part`, and new entries are copies of the <template> that the
- * server renders from entry.html: a host that overrides the templates need not touch this file. A part that a host
- * leaves out is not shown. What people wrote becomes text and never markup.
+ * All that it shows is marked in the templates by `data-part`, and new entries and people are copies of the <template>s
+ * that the server renders from entry.html and member.html: a host that overrides the templates need not touch this
+ * file. A part that a host leaves out is not shown. What people wrote, and their names, become text and never markup.
  *
  * The client's address comes from the page, because static files storages may have put a hash into its name.
  */
@@ -13,6 +14,10 @@ const KEPT = 400;
 const TOGETHER = 5 * 60 * 1000; // messages of one person within this time stand together under one name
 const NEAR = 48; // pixels from the end that count as being at the end
 const CHANGES = new Set(["edit", "removal", "erasure"]);
+const GATHERED = 5000; // milliseconds in which people come and go before it is told to those who hear the page
+const MOST_NAMED = 3; // of them, by name
+// Numbers of which each language that Django knows has one of each of its forms. The templates have the words for these.
+const SAMPLES = [0, 1, 2, 3, 6, 8, 11, 100];
 
 let texts = 0; // that have an id, by which their menus are described
 
@@ -39,6 +44,9 @@ class RoomElement extends HTMLElement {
   #passed = null; // changes that came while older messages are being fetched, which may not have them yet
   #said = new WeakMap(); // the text of each entry, which is not what is shown while the reader's change is on its way
   #changes = new Map(); // the reader's own last change that is not stored yet, by the offset of its message
+  #typing; // who else is
+  #news = new News((changes) => this.#tellNews(changes));
+  #erased = new Set(); // keys of people whose name is not told any more
 
   connectedCallback() {
     this.#listening = new AbortController();
@@ -50,6 +58,7 @@ class RoomElement extends HTMLElement {
 
   disconnectedCallback() {
     this.#listening.abort();
+    this.#news.forget();
     // An element that is only moved comes back at once, and another section may show the same room.
     queueMicrotask(() => this.#leave());
   }
@@ -88,6 +97,7 @@ class RoomElement extends HTMLElement {
     this.#room = this.#rooms.join(this.dataset.room, { position: earliest(this.#peers), history });
     this.#late = this.#room.position !== null && this.#room.position.offset > this.position.offset;
     this.#listenToRoom();
+    this.#listenToPeople();
     this.#show(this.#room.state, this.#room.why);
     this.#part("fields")?.removeAttribute("disabled");
     for (const item of this.#entries) {
@@ -110,11 +120,22 @@ class RoomElement extends HTMLElement {
     this.#introduce(this.#rooms.user);
   }
 
+  #listenToPeople() {
+    const { signal } = this.#listening;
+    this.#room.addEventListener("presence", ({ detail }) => this.#attend(detail), { signal });
+    this.#typing = this.#room.passing("typing", { every: 3, untilMessage: true });
+    this.#typing.addEventListener("change", () => this.#showTyping(), { signal });
+    if (this.#room.present) this.#attend({ ...this.#room.present, joined: [], left: [] });
+    this.#showTyping();
+  }
+
   #listenToReader() {
     const { signal } = this.#listening;
     const on = (part, type, handle) => this.#part(part)?.addEventListener(type, handle, { signal });
     on("compose", "submit", (event) => this.#submit(event));
     on("text-field", "keydown", (event) => this.#sendOnEnter(event));
+    on("text-field", "input", ({ target }) => this.#shareTyping(target.value));
+    on("unfold", "click", () => this.#unfold());
     on("older", "click", () => this.#fetchOlder());
     on("newest", "click", () => this.#scrollDown());
     on("scroller", "scroll", () => this.#scrolled());
@@ -124,9 +145,14 @@ class RoomElement extends HTMLElement {
     this.addEventListener("click", ({ target }) => this.#closeMenus(target), { signal });
     // It does not bubble.
     this.addEventListener("toggle", ({ target }) => this.#toggled(target), { signal, capture: true });
-    const resized = new ResizeObserver(() => this.#pinned && this.#scrollDown());
-    if (this.#part("scroller")) resized.observe(this.#part("scroller"));
-    signal.addEventListener("abort", () => resized.disconnect());
+    this.#onResize("scroller", () => this.#pinned && this.#scrollDown());
+    this.#onResize("names", () => this.#offerUnfolding());
+  }
+
+  #onResize(name, handle) {
+    const resized = new ResizeObserver(handle);
+    if (this.#part(name)) resized.observe(this.#part(name));
+    this.#listening.signal.addEventListener("abort", () => resized.disconnect());
   }
 
   // The connection, in words.
@@ -135,6 +161,7 @@ class RoomElement extends HTMLElement {
     this.#say(state, why);
     this.#offerOlder();
     if (state === "refused") this.#allow(false);
+    if (state !== "live" && state !== "connecting") this.#markStale(true);
     if (state === "live" && this.#late) this.#catchUp();
   }
 
@@ -178,6 +205,109 @@ class RoomElement extends HTMLElement {
       item.toggleAttribute("data-own", item.dataset.author === this.dataset.me);
       this.#showChange(item);
     }
+  }
+
+  // Who is here.
+
+  #attend({ count, joined, left }) {
+    if (count !== null) this.#showPresent();
+    else this.#hidePresent();
+    const others = (members) => members.filter(({ key }) => key !== this.dataset.me && !this.#erased.has(key));
+    // Of several sections of one room, one tells it.
+    if (this.#peers[0] === this) this.#news.gather(others(joined), others(left));
+  }
+
+  #showPresent() {
+    const { count, members } = this.#room.present;
+    this.#markStale(false);
+    fill(this, "count", this.#hereInWords(count));
+    this.#toggle("number", true);
+    this.#toggle("members", members !== null);
+    this.#listMembers(members ?? []);
+    this.#offerUnfolding();
+  }
+
+  /** Who is sent away is not told any more. */
+  #hidePresent() {
+    this.#toggle("number", false);
+    this.#toggle("members", false);
+    this.#news.forget();
+  }
+
+  /** What was known when the connection was lost is better than nothing, and must not look as if it were so now. */
+  #markStale(stale) {
+    this.toggleAttribute("data-stale", stale);
+    this.#toggle("stale", stale);
+  }
+
+  #hereInWords(count) {
+    const words = this.#words(`here-${alike(count)}`) ?? "{count}";
+    return words.replace("{count}", count.toLocaleString(language()));
+  }
+
+  /** The reader first, and the others by their names. Who stays keeps their element. */
+  #listMembers(members) {
+    const list = this.#part("names");
+    const blank = this.#part("member")?.content.firstElementChild;
+    if (!list || !blank) return;
+    const { compare } = new Intl.Collator(language());
+    const isReader = ({ key }) => key === this.dataset.me;
+    const sorted = members.toSorted((one, other) => isReader(other) - isReader(one) || compare(one.name, other.name));
+    const known = new Map([...list.children].map((item) => [item.dataset.key, item]));
+    const item = (member) => this.#fillMember(known.get(member.key) ?? blank.cloneNode(true), member);
+    list.replaceChildren(...sorted.map(item));
+  }
+
+  #fillMember(item, { key, name, info }) {
+    item.dataset.key = key;
+    fill(item, "name", name);
+    const reader = key === this.dataset.me;
+    toggle(item, "you", reader);
+    toggle(item, "guest", key.startsWith("g") && !reader);
+    for (const place of item.querySelectorAll("[data-info]")) place.textContent = info?.[place.dataset.info] ?? "";
+    return item;
+  }
+
+  #unfold() {
+    const button = this.#part("unfold");
+    const unfolded = this.#part("members").toggleAttribute("data-unfolded");
+    button.setAttribute("aria-expanded", unfolded);
+    this.#offerUnfolding();
+  }
+
+  /** The names take one line, and as many as they need when the reader asks for that. */
+  #offerUnfolding() {
+    const names = this.#part("names");
+    if (!names) return;
+    const unfolded = this.#part("members")?.hasAttribute("data-unfolded");
+    this.#toggle("unfold", unfolded || names.scrollWidth > names.clientWidth);
+  }
+
+  /** For those who hear the page. Typing is not told: it would speak into all that they do. */
+  #tellNews(changes) {
+    const sentences = changes.length > MOST_NAMED ? this.#newsOfMany() : changes.map((change) => this.#newsOf(change));
+    this.#part("news")?.replaceChildren(...sentences.flatMap((sentence) => [...sentence, " "]));
+  }
+
+  #newsOf({ member: { name }, here }) {
+    return put(this.#words(here ? "came" : "went"), { name });
+  }
+
+  #newsOfMany() {
+    return [put(this.#words("came-and-went")), put(this.#part("count")?.textContent)];
+  }
+
+  // Who is typing.
+
+  #shareTyping(text) {
+    if (text.trim()) this.#typing?.share();
+    else this.#typing?.clear();
+  }
+
+  #showTyping() {
+    const [name, other, more] = [...this.#typing.states.values()].map(({ author }) => author.name);
+    const words = this.#words(more ? "typing-several" : other ? "typing-two" : "typing");
+    this.#part("typing")?.replaceChildren(...(name === undefined ? [] : put(words, { name, other })));
   }
 
   // Entries come in, in the room's order.
@@ -314,6 +444,9 @@ class RoomElement extends HTMLElement {
       fill(item, "author", author.name);
       this.#rewrite(item, null, Math.max(offset, item.dataset.changed));
     }
+    this.#erased.add(author.key);
+    this.#news.forget();
+    fill(this, "news", "");
   }
 
   #at(offset) {
@@ -335,6 +468,7 @@ class RoomElement extends HTMLElement {
     const text = field.value.trim();
     if (!text) return;
     field.value = "";
+    this.#typing.clear();
     this.#pinned = true;
     this.#publish(this.#draft(text));
   }
@@ -663,6 +797,40 @@ class RoomElement extends HTMLElement {
   }
 }
 
+/** Who came and went, gathered: where many do, a voice that tells each of them would never be silent. */
+class News {
+  #changes = new Map(); // by the key of the person
+  #timer = null;
+  #tell;
+
+  constructor(tell) {
+    this.#tell = tell;
+  }
+
+  gather(joined, left) {
+    for (const member of joined) this.#note(member, true);
+    for (const member of left) this.#note(member, false);
+    if (this.#changes.size) this.#timer ??= setTimeout(() => this.#end(), GATHERED);
+  }
+
+  forget() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#changes.clear();
+  }
+
+  /** Who has come and is gone again is no news. */
+  #note(member, here) {
+    if (!this.#changes.delete(member.key)) this.#changes.set(member.key, { member, here });
+  }
+
+  #end() {
+    const changes = [...this.#changes.values()];
+    this.forget();
+    if (changes.length) this.#tell(changes);
+  }
+}
+
 /** The earliest position: what a section has already is dropped there. None if the room began anew between two. */
 function earliest(sections) {
   const positions = sections.map(({ position }) => position);
@@ -698,6 +866,24 @@ function language() {
   } catch {
     return undefined;
   }
+}
+
+/** The sample that has the same form as `count` in the page's language. */
+function alike(count) {
+  const rules = new Intl.PluralRules(language());
+  if (SAMPLES.includes(count)) return count;
+  return SAMPLES.findLast((sample) => rules.select(sample) === rules.select(count));
+}
+
+/** The template's words with names in their places, as nodes: names of another direction turn themselves alone. */
+function put(words, names = {}) {
+  return (words ?? "").split(/\{(\w+)\}/).map((piece, index) => (index % 2 ? isolated(names[piece]) : piece));
+}
+
+function isolated(name) {
+  const element = document.createElement("bdi");
+  element.textContent = name ?? "";
+  return element;
 }
 
 function part(root, name) {

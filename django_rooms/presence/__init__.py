@@ -1,0 +1,1 @@
+"""Who is here: leases of processes, people with connections, and the claims that they joined and left."""

@@ -1,0 +1,129 @@
+"""What reads who is here."""
+
+from uuid import uuid4
+
+import pytest
+
+from django_rooms.models import Occupied
+from django_rooms.names import room_key
+from django_rooms.presence import claims, leases, queries
+from django_rooms.presence.claims import Stay
+from django_rooms.protocol.presence import Member
+
+pytestmark = pytest.mark.django_db
+
+ANN, BOB, GUEST = Member("u1", "Ann", '{"seat":1}'), Member("u2", "Bob"), Member("g3", "Guest 3")
+
+
+@pytest.fixture
+def lease(time):
+    leases.take(lease := uuid4())
+    return lease
+
+
+def be(lease, member, connections=1, room="lobby", grace=0.0):
+    assert claims.record(lease, [Stay(room, member, connections, grace)], announce=False) == []
+
+
+def keys(room="lobby"):
+    return [member.key for member in queries.members(room)]
+
+
+def seen(sure=True, limit=10, room="lobby"):
+    snapshot = queries.snapshots({room: limit}, sure)[room]
+    named = None if snapshot.members is None else [member.key for member in snapshot.members]
+    return snapshot.count, named
+
+
+def test_members_come_in_the_order_in_which_they_came(lease, time):
+    for member in (BOB, GUEST, ANN):
+        be(lease, member)
+        time.pass_(1)
+    be(lease, BOB, 2)
+    assert keys() == ["u2", "g3", "u1"]
+
+
+def test_a_member_is_told_whole(lease, time):
+    be(lease, ANN)
+    time.pass_(1)
+    be(lease, ANN, 2)
+    (found,) = queries.members("lobby")
+    assert (found.key, found.name, found.info, found.guest) == ("u1", "Ann", {"seat": 1}, False)
+    assert (found.since.timestamp(), found.connections) == (1000.0, 2)
+
+
+def test_connections_to_several_processes_are_one_member(lease, time):
+    be(lease, ANN)
+    leases.take(other := uuid4())
+    be(other, ANN, 2)
+    (found,) = queries.members("lobby")
+    assert found.connections == 3
+
+
+def test_who_is_present_is_asked_by_key_and_room(lease):
+    be(lease, ANN)
+    assert queries.is_present("lobby", "u1")
+    assert not queries.is_present("lobby", "u2")
+    assert not queries.is_present("notes/1", "u1")
+
+
+def test_many_rooms_are_counted_in_one_query(lease, django_assert_num_queries):
+    be(lease, ANN)
+    be(lease, BOB)
+    be(lease, ANN, room="notes/1")
+    with django_assert_num_queries(1):
+        assert queries.counts(["lobby", "notes/1", "notes/2"]) == {"lobby": 2, "notes/1": 1, "notes/2": 0}
+
+
+def test_who_is_gone_by_the_clock_is_gone_for_all_questions(lease, time):
+    be(lease, ANN, 0, grace=10.0)
+    time.pass_(9.999)
+    be(lease, BOB)
+    assert keys() == ["u1", "u2"]
+    time.pass_(0.001)
+    assert keys() == ["u2"]
+    assert queries.counts(["lobby"]) == {"lobby": 1}
+    assert (queries.is_present("lobby", "u1"), queries.is_present("lobby", "u2")) == (False, True)
+
+
+def test_the_people_of_a_dead_process_are_gone(lease, time):
+    be(lease, ANN)
+    time.pass_(30)
+    assert keys() == []
+    assert not queries.is_present("lobby", "u1")
+
+
+def test_whoever_is_not_sure_to_be_alive_takes_nobody_for_gone_by_the_clock(lease, time):
+    be(lease, ANN)
+    time.pass_(30)
+    assert seen(sure=True) == (0, [])
+    assert seen(sure=False) == (1, ["u1"])
+
+
+def test_a_large_room_is_told_as_a_count(lease, time):
+    for member in (ANN, BOB, GUEST):
+        be(lease, member)
+        time.pass_(0.001)
+    assert seen(limit=3) == (3, ["u1", "u2", "g3"])
+    assert seen(limit=2) == (3, None)
+    assert seen(limit=0) == (3, None)
+    assert seen(limit=0, room="empty") == (0, [])
+
+
+def test_rooms_are_read_in_the_same_few_statements(lease, django_assert_num_queries):
+    names = [f"notes/{number}" for number in range(20)]
+    for name in names:
+        be(lease, ANN, room=name)
+    for some in (names[:1], names):
+        with django_assert_num_queries(3):
+            found = queries.snapshots(dict.fromkeys(some, 10), True)
+        assert [found[name].count for name in some] == [1] * len(some)
+
+
+def test_a_stamp_is_there_where_somebody_is(lease):
+    be(lease, ANN)
+    stamp = Occupied.objects.get().stamp
+    assert queries.stamps(["lobby", "notes/1"]) == {"lobby": stamp}
+    assert queries.snapshots({"lobby": 1}, True)["lobby"].stamp == stamp
+    assert queries.snapshots({"notes/1": 1}, True)["notes/1"].stamp is None
+    assert Occupied.objects.get().key == room_key("lobby")
