@@ -5,6 +5,7 @@ import os
 import platform
 import time
 import uuid
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +77,13 @@ def room():
 
 
 @pytest.fixture(scope="session")
+def afterwards():
+    """What is to be undone once the servers that tests share have ended: in the end they still need their databases."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
 def empty_sqlite():
     with serving.migrated_sqlite() as path:
         yield path
@@ -94,7 +102,7 @@ def serve(sqlite_url):
 
 
 @pytest.fixture(scope="session")
-def shared_servers(empty_sqlite, tmp_path_factory):
+def shared_servers(afterwards, empty_sqlite, tmp_path_factory):
     """``shared_servers("daphne", layer="none")``: one of each, for all tests that leave it as it was."""
     sqlite = serving.copy_of(empty_sqlite, tmp_path_factory.mktemp("shared"))
     with serving.starting(serving.Server, sqlite) as start:

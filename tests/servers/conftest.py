@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, closing
 from functools import cache
 
 import pytest
@@ -35,28 +35,26 @@ STATEMENTS = {
 
 
 @pytest.fixture(scope="session")
-def migrated_postgresql(postgresql_url, django_db_blocker):
-    yield from made(postgresql_url, django_db_blocker, *STATEMENTS["postgresql"])
+def migrated_postgresql(postgresql_url, django_db_blocker, afterwards):
+    return made("postgresql", postgresql_url, django_db_blocker, afterwards)
 
 
 @pytest.fixture(scope="session")
-def migrated_mariadb(mariadb_url, django_db_blocker):
-    yield from made(mariadb_url, django_db_blocker, *STATEMENTS["mariadb"])
+def migrated_mariadb(mariadb_url, django_db_blocker, afterwards):
+    return made("mariadb", mariadb_url, django_db_blocker, afterwards)
 
 
 @pytest.fixture(scope="session")
-def apart(request, empty_sqlite, tmp_path_factory, django_db_blocker):
+def apart(request, empty_sqlite, tmp_path_factory, django_db_blocker, afterwards):
     """``apart("mariadb", "quiet")``: a database of this name, where no other test's servers take people out."""
-    with ExitStack() as stack:
 
-        @cache
-        def database(kind, name):
-            if kind == "sqlite":
-                return serving.copy_of(empty_sqlite, tmp_path_factory.mktemp(name))
-            url = request.getfixturevalue(f"{kind}_url")
-            return stack.enter_context(contextmanager(made)(url, django_db_blocker, *STATEMENTS[kind]))
+    @cache
+    def database(kind, name):
+        if kind == "sqlite":
+            return serving.copy_of(empty_sqlite, tmp_path_factory.mktemp(name))
+        return made(kind, request.getfixturevalue(f"{kind}_url"), django_db_blocker, afterwards)
 
-        yield database
+    return database
 
 
 @pytest.fixture
@@ -151,7 +149,7 @@ def host(sqlite_url):
 
 
 @pytest.fixture(scope="session")
-def shared_hosts(empty_sqlite, tmp_path_factory):
+def shared_hosts(afterwards, empty_sqlite, tmp_path_factory):
     """``shared_hosts("ann", …)``: one of each, for all tests that leave it as it was."""
     sqlite = serving.copy_of(empty_sqlite, tmp_path_factory.mktemp("hosts"))
     with serving.starting(lambda name, variables: closing(Host(variables)), sqlite) as start:
@@ -222,9 +220,10 @@ def given(database, database_url):
     return {} if database == "sqlite" else {"database": database_url(database)}
 
 
-def made(url, blocker, create, drop):
-    """A database beside the one of ``url``, whose content is nobody's business here."""
+def made(kind, url, blocker, afterwards):
+    """A database beside the one of ``url``, whose content is nobody's business here; dropped ``afterwards``."""
     name = f"servers_{uuid.uuid4().hex[:12]}"
+    create, drop = STATEMENTS[kind]
     handler = ConnectionHandler({"default": database(url)})
 
     def execute(statement):
@@ -233,10 +232,8 @@ def made(url, blocker, create, drop):
         handler["default"].close()
 
     execute(create)
-    try:
-        yield migrated(other_database(url, name))
-    finally:
-        execute(drop)
+    afterwards.callback(execute, drop)
+    return migrated(other_database(url, name))
 
 
 def migrated(url):

@@ -13,7 +13,8 @@ READERS = 3
 # As large as a body may be, nearly: 13 MiB in a round for each reader.
 SIZE = 32_000
 MESSAGES = 430
-# A machine that is busy with something else makes others wait too: of each thing its best round counts.
+# A machine that is busy with something else makes others wait too: each round is measured against itself, and one that
+# is good enough counts.
 ROUNDS = 3
 
 # A reader that has stopped may have a mebibyte under way; the rest is what a process's memory does by itself.
@@ -83,11 +84,14 @@ class Run:
 @pytest.mark.parametrize("program", ["uvicorn", "daphne"])
 async def test_a_reader_that_stops_slows_nobody_and_costs_little(serve, connect, room, program):
     server = serve(program)
-    rounds = [await a_round(server, connect, f"{room}/{n}") for n in range(ROUNDS)]
-
-    (waited_before, memory_before), (waited, memory) = (zip(*runs, strict=True) for runs in zip(*rounds, strict=True))
-    assert min(waited) < FACTOR * max(min(waited_before), LEAST)
-    assert max(memory) - max(memory_before) < MEMORY
+    slowed = []
+    for n in range(ROUNDS):
+        (waited_before, memory_before), (waited, memory) = await a_round(server, connect, f"{room}/{n}")
+        assert memory - memory_before < MEMORY
+        slowed.append(waited / max(waited_before, LEAST))
+        if slowed[-1] < FACTOR:
+            return
+    pytest.fail(f"Others waited {slowed} times as long.")
 
 
 async def a_round(server, connect, room):
