@@ -37,6 +37,9 @@ Action = Literal["join", "publish", "edit", "remove", "see_members"]
 # Bytes of what a room class may tell of a member, as JSON in UTF-8.
 MAX_INFO = 1024
 
+# The body of an event that says no more than its name.
+EMPTY: dict[str, Any] = {}
+
 POLICY_FAILED = "can_%s of the room %r failed; that is a refusal."
 
 
@@ -193,12 +196,12 @@ class Room:
         """:meth:`remove`, from async code."""
         return await _awrite(await sync_to_async(self._append)(None, author, id, Kind.REMOVAL, message))
 
-    def send_event(self, event: str, body: Any = None, *, author: Any = None) -> None:
+    def send_event(self, event: str, body: Any = EMPTY, *, author: Any = None) -> None:
         """Not stored. Tell everybody who is in the room now; it may be dropped, and is never waited for."""
         _value_error(frames.check_event, event, body, settings.BODY_BYTES)
         hub.tell(self.name, _value_error(frames.event, self.name, event, _shown(author), body))
 
-    async def asend_event(self, event: str, body: Any = None, *, author: Any = None) -> None:
+    async def asend_event(self, event: str, body: Any = EMPTY, *, author: Any = None) -> None:
         """Not stored. :meth:`send_event`, from async code."""
         await sync_to_async(self.send_event)(event, body, author=author)
 

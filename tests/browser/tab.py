@@ -117,15 +117,31 @@ class Tab:
     def refuse_bodies_with(self, words):
         """From the next page on, a server that refuses what has ``words`` in it; none does with ``None``."""
 
+        def refuses(frame):
+            return words and words in json.dumps(frame.get("body"))
+
+        self._refuse(refuses, code="bad_body", message="Not with me.")
+
+    def refuse_once(self, kind, **error):
+        """From the next page on, a server that refuses the first request of this kind; returns what is still to come."""
+        to_come = [kind]
+
+        def refuses(frame):
+            return to_come and frame["type"] == to_come[0] and to_come.pop()
+
+        self._refuse(refuses, **error)
+        return to_come
+
+    def _refuse(self, refuses, **error):
         def pass_on(socket):
             server = socket.connect_to_server()
 
             def check(text):
                 frames = json.loads(text)
                 for frame in frames if isinstance(frames, list) else [frames]:
-                    if words and words in json.dumps(frame.get("body")):
-                        refusal = {"type": "error", "ref": frame["ref"], "room": frame["room"], "code": "bad_body"}
-                        socket.send(json.dumps({**refusal, "message": "Not with me."}))
+                    if refuses(frame):
+                        refusal = {"type": "error", "ref": frame["ref"], "room": frame["room"]}
+                        socket.send(json.dumps(refusal | error))
                     else:
                         server.send(json.dumps(frame))
 

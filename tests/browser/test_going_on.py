@@ -4,6 +4,7 @@ import threading
 
 import pytest
 import serving
+from browser.tab import Section
 
 pytestmark = pytest.mark.browser
 
@@ -103,6 +104,32 @@ def test_pages_that_load_while_others_publish_show_everything_once(server, open_
 
     for tab in tabs:
         tab.room().shows(*texts)
+
+
+def test_a_section_that_comes_late_asks_again_for_what_could_not_be_read(server, open_tab, room):
+    ann = open_tab(server, "rooms/")
+    refusals = ann.refuse_once("history", code="unavailable", message="Not just now.", retry_after=0.1)
+    ann.goto(f"rooms/{room}/")
+    ann.room().say("one")
+    ann.room().shows("one")
+
+    # As it was rendered before anything was said.
+    ann.page.evaluate(
+        """() => {
+            const section = document.querySelector("django-room");
+            const late = section.cloneNode(true);
+            late.dataset.offset = 0;
+            late.querySelector('[data-part="entries"]').replaceChildren();
+            late.id = "late";
+            section.after(late);
+        }"""
+    )
+    late = Section(ann.page.locator("#late"))
+    late.shows("one")
+    late.say("two")
+
+    late.shows("one", "two")
+    assert not refusals
 
 
 def test_offline_says_so_in_words(serve, open_tab, room):

@@ -312,6 +312,17 @@ def test_who_was_here_stays_while_there_is_no_connection_and_is_marked(enter, ro
     told(ann, "Cleo joined.")
 
 
+def test_who_may_not_join_any_more_is_not_shown_who_the_page_had(enter, open_tab, server, room):
+    enter("Bob", room)
+    ann = open_tab(server, "rooms/")
+    ann.refuse_once("join", code="forbidden", message="Not you.")
+    ann.goto(f"rooms/{room}/")
+    ann.room().is_in_state("refused", "Not you.")
+
+    for name in ("number", "members", "stale"):
+        expect(part(ann, name)).to_be_hidden()
+
+
 def test_names_that_take_more_than_a_line_are_unfolded(enter, room):
     ann = enter("Ann", room)
     ann.page.set_viewport_size({"width": 360, "height": 640})

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { State } from "../../django_rooms/static/django_rooms/client.js";
-import { answerJoin, ending, entriesFrom, entry, hear, liveRoom, network, offsets, outcome, position, settled } from "./fakes.mjs";
+import { answerJoin, ending, entriesFrom, entry, hear, liveRoom, network, offsets, outcome, position, present, settled } from "./fakes.mjs";
 
 test("a fresh join asks for a page and hands it over as a reset", async () => {
   const net = network();
@@ -266,4 +266,52 @@ test("an error that answers nothing is told to whom it concerns", async () => {
   await net.socket.says({ type: "error", ref: null, room: null, code: "bad_frame", message: "What?" });
   assert.equal(net.heard[0][1].code, "rate_limited");
   assert.equal(elsewhere[0][1].message, "What?");
+});
+
+// A listener may leave the room, or close the connection, whatever it is told.
+const MOMENTS = {
+  "it is to come back later": ["state", { type: "left", room: "lobby", code: "moved", reason: "Moving.", rejoin: true, after: 4 }],
+  "there is a gap": ["state", { type: "presence", room: "lobby", revision: 9, count: 1, joined: [], left: [] }],
+  "there are entries, and then a gap": ["entries", { type: "entries", room: "lobby", entries: [entry(42), entry(44)] }],
+};
+
+for (const [moment, [type, frame]] of Object.entries(MOMENTS)) {
+  for (const [end, ends] of Object.entries({ leaves: (net) => net.room.leave(), closes: (net) => net.rooms.close() })) {
+    test(`who ${end} on being told that ${moment} is not joined again`, async () => {
+      const net = await liveRoom({ joined: { present: present(1, "ann") } });
+      net.room.addEventListener(type, () => ends(net), { once: true });
+      await net.socket.says(frame);
+      await settled();
+      await net.clock.pass(10);
+
+      assert.equal(net.room.state, State.CLOSED);
+      assert.deepEqual(net.socket.take().filter(({ type }) => type === "join"), []);
+      assert.equal(net.sockets.length, 1);
+    });
+  }
+}
+
+test("who leaves on being told of the join is told of no page", async () => {
+  const net = network();
+  const room = net.rooms.join("lobby");
+  const heard = hear(room, ["joined", "reset"]);
+  room.addEventListener("joined", () => room.leave());
+  await net.socket.welcomes();
+  await answerJoin(net, net.socket.take()[0]);
+
+  assert.deepEqual(heard.map(([type]) => type), ["joined"]);
+  assert.equal(room.state, State.CLOSED);
+});
+
+test("who closes on the welcome has closed, and may join again", async () => {
+  const net = network();
+  net.rooms.join("lobby");
+  net.rooms.addEventListener("welcome", () => net.rooms.close(), { once: true });
+  await net.socket.welcomes();
+  assert.equal(net.rooms.state, State.CLOSED);
+
+  const again = net.rooms.join("lobby");
+  await net.socket.welcomes();
+  await answerJoin(net, net.socket.take()[0]);
+  assert.equal(again.state, State.LIVE);
 });

@@ -453,6 +453,7 @@ export class Room extends EventTarget {
 
   #join(why = { code: "joining", reason: "" }) {
     this.#enter(State.CONNECTING, why);
+    if (this.state !== State.CONNECTING) return; // whoever heard of it has left
     const frame = { type: "join", room: this.name, history: this.#history };
     if (this.position) frame.position = this.position;
     const ref = this.#rooms._ask(frame, (answer) => {
@@ -478,6 +479,7 @@ export class Room extends EventTarget {
     this.#dispatch("joined", frame);
     if (frame.present) this.#attend(frame.present, { first: true });
     else this.#forget();
+    if (this.state !== State.LIVE) return; // whoever heard of the join has left
     if (!resumed) this.#restart(frame);
     else if (resumed.fresh.length) this.#dispatch("entries", { entries: resumed.fresh });
     this.#flush();
@@ -488,7 +490,7 @@ export class Room extends EventTarget {
     this.position = position;
     if (fresh.length) this.#dispatch("entries", { entries: fresh });
     for (const { kind, author } of fresh) if (kind === "message" && author) this.#said(author);
-    if (gap) this.#join({ code: "gap", reason: "" });
+    if (gap && this.state === State.LIVE) this.#join({ code: "gap", reason: "" });
   }
 
   #said({ key }) {
@@ -541,7 +543,7 @@ export class Room extends EventTarget {
 
   #comeBack({ code, reason, after }) {
     this.#enter(State.OFFLINE, { code, reason });
-    this.#pause(after, () => this.#join());
+    if (this.state === State.OFFLINE) this.#pause(after, () => this.#join());
   }
 
   #allow(can) {
@@ -1247,8 +1249,9 @@ class Connection {
     this.#everLive = true;
     this.#liveSince = this.#clock.now();
     this.#listen();
+    const socket = this.#socket;
     this.#owner.welcome(frame);
-    this.#enter(State.LIVE, { code: "live", reason: "" });
+    if (socket === this.#socket) this.#enter(State.LIVE, { code: "live", reason: "" });
   }
 
   /** A living server is never silent for longer than this, because it pings. */

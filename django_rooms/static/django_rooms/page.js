@@ -80,9 +80,10 @@ class RoomElement extends HTMLElement {
   }
 
   async #start() {
+    const { signal } = this.#listening;
     try {
       const { client, rooms } = await connection(this.dataset);
-      if (!this.isConnected) return;
+      if (signal.aborted) return; // it was taken away meanwhile, or moved, and then it has started again
       this.#client = client;
       this.#rooms = rooms;
     } catch (error) {
@@ -112,6 +113,7 @@ class RoomElement extends HTMLElement {
     const { signal } = this.#listening;
     const on = (type, handle) => this.#room.addEventListener(type, ({ detail }) => handle(detail), { signal });
     on("state", ({ state, ...why }) => this.#show(state, why));
+    on("joined", ({ present }) => present ?? this.#hidePresent());
     on("entries", ({ entries }) => this.#append(entries));
     on("reset", (page) => this.#startOver(page));
     on("can", ({ publish }) => this.#allow(publish));
@@ -161,7 +163,8 @@ class RoomElement extends HTMLElement {
     this.#say(state, why);
     this.#offerOlder();
     if (state === "refused") this.#allow(false);
-    if (state !== "live" && state !== "connecting") this.#markStale(true);
+    if (state === "refused" || state === "closed") this.#hidePresent();
+    if (state === "offline") this.#markStale(true);
     if (state === "live" && this.#late) this.#catchUp();
   }
 
@@ -229,6 +232,7 @@ class RoomElement extends HTMLElement {
 
   /** Who is sent away is not told any more. */
   #hidePresent() {
+    this.#markStale(false);
     this.#toggle("number", false);
     this.#toggle("members", false);
     this.#news.forget();
@@ -356,8 +360,9 @@ class RoomElement extends HTMLElement {
     try {
       const page = await this.#room.history(position.offset + 1, Number(this.dataset.history));
       if (this.#late) this.#startOver({ ...page, position });
-    } catch {
-      // The connection ended meanwhile. It comes back, and so does this.
+    } catch ({ retryAfter }) {
+      // Where the connection ended it comes back, and so does this.
+      if (retryAfter !== null) setTimeout(() => this.isConnected && this.#show(this.#room.state, this.#room.why), 1000 * retryAfter);
     }
   }
 
