@@ -259,6 +259,7 @@ class Announcement(Person):
     event_id = models.UUIDField(_("id"), editable=False)
     kind = models.CharField(_("kind"), max_length=8)
     at = models.BigIntegerField(_("at"))
+    since = models.BigIntegerField(_("since"))
     # Of the process that tells it.
     lease = models.UUIDField(_("lease"), editable=False, db_index=True)
 

@@ -4,7 +4,7 @@ Sent by the one server process that found it out and claimed it in the database,
 class as the ``sender``, and ``room``, ``member``, ``id`` (a UUID) and ``at`` (a datetime) as keywords. Each is sent
 once in every ordinary case. If a process dies between its claim and the end of the handlers, another one sends what was
 left again, with the same ``id``; none is left out. So a handler that must not do a thing twice remembers the id. What a
-handler raises is logged, and counts as done.
+handler raises is logged, by Django, and counts as done.
 
 What one process claims is told in its order; what two processes claim may be told in any, and ``at`` has the order.
 Connect in ``AppConfig.ready()``: while nobody is connected, nothing is kept to be told.
@@ -39,11 +39,7 @@ class Handlers:
         except (BadName, UnknownRoom) as error:
             logger.warning("Nobody is told who %s: %s", told.kind, error)
             return
-        signal = SIGNALS[told.kind]
-        results = signal.send_robust(type(room), room=room, member=told.member, id=told.id, at=told.at)
-        for handler, result in results:
-            if isinstance(result, Exception):
-                logger.error("A handler of member_%s failed: %r", told.kind, handler, exc_info=result)
+        SIGNALS[told.kind].send_robust(type(room), room=room, member=told.member, id=told.id, at=told.at)
 
 
 telling.handlers.append(Handlers())

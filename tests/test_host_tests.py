@@ -1,8 +1,10 @@
 """A host's own tests: what is published and heard inside them works as it does outside, and is rolled back after."""
 
+import asyncio
 import subprocess
 import sys
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
 import serving
@@ -14,6 +16,7 @@ from django.test import TestCase, TransactionTestCase
 
 from django_rooms import PublicRoom, count_present, get_room
 from django_rooms.conf import settings
+from django_rooms.connection.place import Place
 from django_rooms.models import Entry, Pending, RoomLog
 from django_rooms.signals import member_joined, member_left
 from django_rooms.testing import asweep, sweep
@@ -152,6 +155,27 @@ class Both:
             assert (await socket.receive("left"))["code"] == "disconnected"
             await asweep()
             assert not await get_room("lobby").ais_present(ann)
+
+    async def test_whoever_is_disconnected_while_they_join_is_told_by_the_answer(self):
+        ann = await User.objects.acreate(username="ann")
+        joining, go_on = asyncio.Event(), asyncio.Event()
+        join = Place.join
+
+        async def slow_join(place, frame):
+            joining.set()
+            await go_on.wait()
+            return await join(place, frame)
+
+        with patch.object(Place, "join", slow_join):
+            async with client("/ws/rooms/", user=ann) as socket:
+                await socket.receive("welcome")
+                await socket.send({"type": "join", "ref": 7, "room": "lobby"})
+                await joining.wait()
+                await get_room("lobby").adisconnect(ann)
+                await socket.receive("left")
+                go_on.set()
+                answer = await socket.receive("error")
+        assert (answer["ref"], answer["room"], answer["code"]) == (7, "lobby", "disconnected")
 
     def test_another_test_has_nobody_in_its_rooms(self):
         assert get_room("lobby").presence() == []

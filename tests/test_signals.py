@@ -95,8 +95,7 @@ def test_a_handler_that_raises_is_logged_and_the_others_are_called(handler, capl
     handler(member_joined, lambda **given: called.append(given["id"]))
     Handlers().tell(told())
     assert len(called) == 1
-    assert "A handler of member_joined failed" in caplog.text
-    assert "ZeroDivisionError: odd" in caplog.text
+    assert caplog.text.count("ZeroDivisionError: odd") == 1
 
 
 @pytest.mark.parametrize("room", ["orders/abc", "no such room", "a//b"])

@@ -56,7 +56,7 @@ class Attending:
         if self._proof is not None and number == self._proof:
             self._proof = None
             for room, member in self._members.items():
-                recorder.enter(room, member, self)
+                recorder.confirm(room, member.key, self)
 
     # From any thread.
 

@@ -214,6 +214,8 @@ class Connection:
         if self._places.get(name) is place:
             self.sending.put(reply)
             self.wake(name)
+        elif self.sending.state is State.OPEN:
+            raise FrameError(ErrorCode.DISCONNECTED, _DISCONNECTED)
 
     async def _enter(self, room: Room) -> Place | None:
         """Follow the room and be among its members; ``None`` if the connection ended meanwhile."""

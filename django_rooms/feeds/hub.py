@@ -128,18 +128,27 @@ class Hub:
                     feed.reopen()
             # What is heard while the query runs is no reason to think that the log has lost it.
             known = {name: feed.position for name, feed in self.feeds.items()}
-            attended = [name for name, feed in self.feeds.items() if feed.presence is not None]
             try:
                 heads = await reading.run(pages.heads, list(known))
-                stamps = await reading.run(queries.stamps, attended) if attended else {}
             except Exception as error:
                 logger.warning("The rooms' logs could not be looked at; the next look comes soon: %s", error)
                 continue
             for name, position in known.items():
                 if followed := self.feeds.get(name):
                     followed.look(position, heads.get(name, NO_LOG))
-                    if followed.presence is not None:
-                        followed.presence.look(stamps.get(name))
+            await self._look_at_presence()
+
+    async def _look_at_presence(self) -> None:
+        """After the logs, and by itself: no entry is late for what is wrong here."""
+        attended = [name for name, feed in self.feeds.items() if feed.presence is not None]
+        try:
+            stamps = await reading.run(queries.stamps, attended) if attended else {}
+        except Exception as error:
+            logger.warning("Who is in the rooms could not be looked at; the next look comes soon: %s", error)
+            return
+        for name in attended:
+            if (followed := self.feeds.get(name)) and followed.presence is not None:
+                followed.presence.look(stamps.get(name))
 
 
 def _half() -> int:

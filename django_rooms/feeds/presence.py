@@ -6,7 +6,7 @@ Who is here by this process is there at once, and stays there while the database
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -40,13 +40,17 @@ class RoomPresence:
     def here(self) -> list[Member]:
         return attendance().members(self.name)
 
+    @property
+    def introduced(self) -> list[Member]:
+        return attendance().introduced(self.name)
+
     def come(self) -> None:
         """Somebody has come by this process. Where others just have, they are shown together, a second later."""
         if self.present.members is None:
             return  # A crowd is counted as it is recorded.
         if self._loop.time() - self._told_at < GATHER:
             self.changed()  # Also while nothing can be recorded, which would tell us.
-        elif self.present.add(self.here):
+        elif self.present.add(_beside(self.present.members, self.here, self.introduced)):
             self._tell()
 
     def changed(self) -> None:
@@ -58,14 +62,17 @@ class RoomPresence:
         if stamp != self._stamp:
             self.changed()
 
-    def learn(self, snapshot: Snapshot, here: list[Member]) -> None:
-        """Take in what was read. Who was ``here`` before that, or is now, may not be recorded yet."""
+    def learn(self, snapshot: Snapshot, here: list[Member], introduced: list[Member]) -> None:
+        """Take in what was read. Who was ``here`` before that, or is now, may not be recorded yet, nor how they said to
+        be known.
+        """
         self._stamp = snapshot.stamp
         now = self.here
         ours = {member.key: member for member in (*here, *now)}
         members, count = None, max(snapshot.count, len(ours))
         if snapshot.members is not None:
-            found = {member.key: member for member in snapshot.members} | ours
+            found = {member.key: member for member in snapshot.members}
+            found |= {one.key: one for one in _beside(found, ours.values(), (*introduced, *self.introduced))}
             members, count = found.values(), len(found)
             if not found.keys() <= {member.key for member in (*snapshot.members, *now)}:
                 self.changed()  # Somebody has left meanwhile: recorded after that was read, or taken out before.
@@ -129,7 +136,7 @@ class Reader:
 
     async def _read(self, rooms: Iterable[RoomPresence]) -> None:
         """What cannot be read is found by the next look."""
-        here = {room: room.here for room in rooms}
+        here = {room: (room.here, room.introduced) for room in rooms}
         limits = {room.name: room.present.wanted for room in here}
         try:
             snapshots = await self._snapshots(limits)
@@ -141,7 +148,7 @@ class Reader:
                 room.come()
             return
         for room, before in here.items():
-            room.learn(snapshots[room.name], before)
+            room.learn(snapshots[room.name], *before)
 
     async def _snapshots(self, limits: dict[str, int]) -> dict[str, Snapshot]:
         """Who is sure now may not be any more when it is read: the database may have been away in between."""
@@ -155,6 +162,14 @@ class Reader:
         if members := await reading.run(claims.expelled, lease, rooms):
             for room, connection in attendance().expel(members, rooms):
                 connection.expel(room)
+
+
+def _beside(known: Collection[str], here: Iterable[Member], introduced: Iterable[Member]) -> list[Member]:
+    """Of those who are ``here`` whom nobody knew, and those who have just said how they are known.
+
+    What is known of the others is newer than what this process knows of them: they may have joined elsewhere.
+    """
+    return [*(member for member in here if member.key not in known), *introduced]
 
 
 def _sure() -> bool:

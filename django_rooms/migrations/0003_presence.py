@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                 ("event_id", models.UUIDField(editable=False, verbose_name="id")),
                 ("kind", models.CharField(max_length=8, verbose_name="kind")),
                 ("at", models.BigIntegerField(verbose_name="at")),
+                ("since", models.BigIntegerField(verbose_name="since")),
                 ("lease", models.UUIDField(db_index=True, editable=False, verbose_name="lease")),
             ],
             options={

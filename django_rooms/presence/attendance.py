@@ -51,6 +51,8 @@ class Person:
     # Until when they are in any case, by this process's clock, once nobody is ``here``.
     until: float = 0.0
     recorded: Recorded = Recorded.NO
+    # A join has said how they are known, which is to be recorded.
+    introduced: bool = False
 
     @property
     def counts(self) -> bool:
@@ -72,16 +74,27 @@ class Attendance:
         # By room and person's key.
         self._rooms: dict[str, dict[str, Person]] = {}
         self._changed: dict[Key, None] = {}
+        # What is being recorded, and whether a join said how they are known.
+        self._taken: dict[Key, bool] = {}
 
     def enter(self, room: str, member: Member, connection: Connection) -> None:
-        """Be there with one more connection; again with the same one changes nothing."""
+        """Be there with one more connection, known as ``member``; again with the same one changes nothing."""
         with self._lock:
             person = self._rooms.setdefault(room, {}).setdefault(member.key, Person(member))
             if connection not in person.here or person.member != member:
-                person.member = member
+                person.member, person.introduced = member, True
                 person.doubted.discard(connection)
                 person.here.add(connection)
                 self._changed[room, member.key] = None
+
+    def confirm(self, room: str, key: str, connection: Connection) -> None:
+        """A doubted connection is there after all. It does not say anew how they are known: another one may have."""
+        with self._lock:
+            person = self._rooms.get(room, {}).get(key)
+            if person is not None and connection in person.doubted:
+                person.doubted.discard(connection)
+                person.here.add(connection)
+                self._changed[room, key] = None
 
     def leave(self, room: str, key: str, connection: Connection, grace: float) -> None:
         """Be there with one connection less; with the last one, for so many seconds more."""
@@ -113,13 +126,18 @@ class Attendance:
             for key in keys:
                 del self._changed[key]
             found = [(room, self._rooms.get(room, {}).get(key)) for room, key in keys]
-            return [self._stay(room, person) for room, person in found if person is not None and person.to_tell]
+            stays = [self._stay(room, person) for room, person in found if person is not None and person.to_tell]
+            self._taken.update({(stay.room, stay.member.key): stay.introduced for stay in stays})
+            return stays
 
     def put_back(self, stays: Iterable[Stay]) -> None:
         """They could not be recorded yet."""
         with self._lock:
             for stay in stays:
+                self._taken.pop((stay.room, stay.member.key), None)
                 person = self._rooms.get(stay.room, {}).get(stay.member.key)
+                if person is not None:
+                    person.introduced |= stay.introduced
                 if person is not None and person.to_tell:
                     self._changed[stay.room, stay.member.key] = None
 
@@ -127,11 +145,11 @@ class Attendance:
         """They are known to others. Who has left, and has not come back meanwhile, is forgotten here."""
         with self._lock:
             for stay in stays:
+                self._taken.pop((stay.room, stay.member.key), None)
                 person = self._rooms.get(stay.room, {}).get(stay.member.key)
                 if person is not None and person.recorded is Recorded.TRIED:  # Not if it was doubted meanwhile.
                     person.recorded = Recorded.DONE
-                if (stay.room, stay.member.key) not in self._changed:
-                    self._forget_if_gone(stay.room, stay.member.key)
+                self._forget_if_gone(stay.room, stay.member.key)
 
     @property
     def waiting(self) -> bool:
@@ -141,6 +159,14 @@ class Attendance:
         """Who is in the room by this process, and who was until a moment ago and is not recorded as leaving yet."""
         with self._lock:
             return [person.member for person in self._rooms.get(room, {}).values() if person.counts]
+
+    def introduced(self, room: str) -> list[Member]:
+        """Those of them whose join said how they are known, and others do not know that yet."""
+        with self._lock:
+            people = self._rooms.get(room, {}).items()
+            return [
+                one.member for key, one in people if one.counts and (one.introduced or self._taken.get((room, key)))
+            ]
 
     def doubt(self) -> set[Connection]:
         """Others may have taken us for dead: nobody counts before they have proved to be there. Return who has to."""
@@ -171,13 +197,18 @@ class Attendance:
     def _stay(self, room: str, person: Person) -> Stay:
         if person.recorded is Recorded.NO:
             person.recorded = Recorded.TRIED
-        grace = max(0.0, person.until - self._clock())
-        return Stay(room, person.member, len(person.here), grace, person.recorded is Recorded.DONE)
+        grace, introduced = max(0.0, person.until - self._clock()), person.introduced
+        person.introduced = False
+        return Stay(room, person.member, len(person.here), grace, person.recorded is Recorded.DONE, introduced)
 
     def _forget_if_gone(self, room: str, key: str) -> None:
-        """Who was never recorded, and has nothing to be recorded, is forgotten as who has left is."""
+        """Who was never recorded, and has nothing to be recorded, is forgotten as who has left is.
+
+        Not while that is being recorded: it may have to be recorded once more.
+        """
         person = self._rooms.get(room, {}).get(key)
-        if person is not None and not person.here and not person.doubted and (room, key) not in self._changed:
+        unrecorded = (room, key) in self._changed or (room, key) in self._taken
+        if person is not None and not person.here and not person.doubted and not unrecorded:
             self._forget(room, key)
 
     def _forget(self, room: str, key: str) -> None:

@@ -46,7 +46,8 @@ class Stay:
     """What is to be recorded: somebody with so many connections in a room here. With none they have left in ``grace``
     seconds.
 
-    ``known``: it was recorded before. Who came and went meanwhile has joined and left all the same.
+    ``known``: it was recorded before. Who came and went meanwhile has joined and left all the same. ``introduced``: a
+    join has said how they are known; else that stays as another process may have heard since.
     """
 
     room: str
@@ -54,6 +55,7 @@ class Stay:
     connections: int
     grace: float = 0.0
     known: bool = False
+    introduced: bool = True
 
     @cached_property
     def room_key(self) -> UUID:
@@ -138,14 +140,19 @@ def adopt(lease: UUID) -> int:
 
 
 def expel(room: str, person: str) -> bool:
-    """Have every process end the connections of somebody in the room; whether there are any."""
+    """Have every process end the connections of somebody in the room; whether there are any.
+
+    Those of a process that seems dead too: it may only have been stopped, and nobody is there by it.
+    """
     key = room_key(room)
     with transaction.atomic(using=settings.DATABASE):
         _lock([key], wait=True)
-        found = rows(Presence).filter(member=member_key(key, person), connections__gt=0).update(expelled=True)
+        theirs = {"member": member_key(key, person), "connections__gt": 0}
+        there = leases.counting().filter(**theirs).exists()
+        found = rows(Presence).filter(**theirs).update(expelled=True)
         _stamp([key] if found else [])
     _tell([room] if found else [])
-    return bool(found)
+    return there
 
 
 def expelled(lease: UUID, rooms: Iterable[str]) -> set[UUID]:
@@ -189,7 +196,7 @@ def _record(lease: UUID, wanted: list[Stay], now: int, announce: bool) -> set[UU
     joined = [models.Member(key=item.key, since=now, **item.columns()) for item in fresh if item.key not in before]
     rows(models.Member).bulk_create(joined)
     _announce(Kind.JOINED, joined, lease, now, announce)
-    renamed = [item for item in fresh if item.key in before and _differs(before[item.key], item)]
+    renamed = [item for item in fresh if item.introduced and item.key in before and _differs(before[item.key], item)]
     if renamed:
         changed = [models.Member(key=item.key, **item.columns()) for item in renamed]
         rows(models.Member).bulk_update(changed, ["person_name", "info"])
@@ -250,7 +257,7 @@ def _vacate(keys: Collection[UUID]) -> set[UUID]:
 
 def _announce(kind: Kind, members: list[models.Member], lease: UUID, now: int, wanted: bool) -> None:
     if wanted:
-        columns = ("room", "room_name", "person_key", "person_name", "info")
+        columns = ("room", "room_name", "person_key", "person_name", "info", "since")
         rows(Announcement).bulk_create(
             Announcement(
                 event_id=uuid4(), kind=kind, at=now, lease=lease, **{name: getattr(member, name) for name in columns}

@@ -78,7 +78,7 @@ class Heart:
             self._begin()
         # A database that takes so long was away for others too, and what stopped this process may have stopped them.
         if not renewed or self._failed or not self._recent:
-            self._unbroken_since, self._ever_broken = self._clock(), not first
+            self._unbroken_since, self._ever_broken = self._clock(), self._failed or not first
         self._beaten_at, self._failed = began, False
 
     @property

@@ -43,6 +43,13 @@ def enter(room: str, member: Member, connection: Connection) -> None:
         recorder().wake()
 
 
+def confirm(room: str, key: str, connection: Connection) -> None:
+    """A connection that was doubted has proved to be there."""
+    attendance().confirm(room, key, connection)
+    if not under_test():
+        recorder().wake()
+
+
 def leave(room: str, key: str, connection: Connection, grace: float) -> None:
     """A connection is there no more. If it was the person's last they have left after ``grace`` seconds."""
     attendance().leave(room, key, connection, grace)

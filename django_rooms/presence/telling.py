@@ -22,8 +22,10 @@ from django_rooms.threads import asking, use_own_connection
 
 logger = logging.getLogger("django_rooms")
 
-# Announcements that are read at once, and may be told again if the process dies among them.
+# Announcements that are read at once, and the seconds for which those that were told are kept, to be deleted together:
+# they are told again if the process dies meanwhile.
 BATCH = 100
+DELETE = 1.0
 
 # Seconds before the database is asked again.
 RETRY = 1.0
@@ -55,16 +57,29 @@ def wanted() -> bool:
     return any(handler.wanted() for handler in handlers)
 
 
-def tell(lease: UUID) -> None:
-    """Hand over what was claimed under ``lease``, in that order."""
+def tell(lease: UUID, done: list[int] | None = None) -> None:
+    """Hand over what was claimed under ``lease``, in that order.
+
+    ``done``: what was handed over and could not be deleted the last time, and then this time. It is not told again.
+    """
+    done = [] if done is None else done
+    _delete(done)
     while found := list(rows(Announcement).filter(lease=lease).order_by("id")[:BATCH]):
-        done = []
+        deleted_at = time.monotonic()
         try:
             for announcement in found:
                 asking.wait(_hand_over, _told(announcement))
                 done.append(announcement.pk)
+                if time.monotonic() - deleted_at > DELETE:
+                    _delete(done)
+                    deleted_at = time.monotonic()
         finally:  # A process that ends has no more threads for the rest of them.
-            models.delete(Announcement, done)
+            _delete(done)
+
+
+def _delete(done: list[int]) -> None:
+    models.delete(Announcement, done)
+    done.clear()
 
 
 def _hand_over(told: Told) -> None:
@@ -77,8 +92,8 @@ def _hand_over(told: Told) -> None:
 
 
 def _told(row: Announcement) -> Told:
-    at = clock.moment(row.at)
-    return Told(row.event_id, row.kind, row.room_name, Member(*row.author, row.info, at), at)
+    member = Member(*row.author, row.info, clock.moment(row.since))
+    return Told(row.event_id, row.kind, row.room_name, member, clock.moment(row.at))
 
 
 class Teller:
@@ -86,6 +101,7 @@ class Teller:
 
     def __init__(self) -> None:
         self._something = threading.Event()
+        self._done: list[int] = []
         threading.Thread(target=self._run, name="django_rooms.telling", daemon=True).start()
 
     def wake(self) -> None:
@@ -97,7 +113,7 @@ class Teller:
             self._something.clear()
             try:
                 use_own_connection()
-                tell(heart().wait_for_lease())
+                tell(heart().wait_for_lease(), self._done)
             except Exception as error:
                 logger.warning("Who joined and left could not be handed over; it is tried again: %s", error)
                 time.sleep(RETRY)

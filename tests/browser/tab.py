@@ -123,7 +123,7 @@ class Tab:
         self._refuse(refuses, code="bad_body", message="Not with me.")
 
     def refuse_once(self, kind, **error):
-        """From the next page on, a server that refuses the first request of this kind; returns what is still to come."""
+        """From the next page on, a server that refuses the first request of this kind; what is still to come."""
         to_come = [kind]
 
         def refuses(frame):

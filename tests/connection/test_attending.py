@@ -21,6 +21,9 @@ class Recorder:
     def enter(self, room, member, connection):
         self.said.append(("enter", room, member))
 
+    def confirm(self, room, key, connection):
+        self.said.append(("confirm", room, key))
+
     def leave(self, room, key, connection, grace):
         self.said.append(("leave", room, key, grace))
 
@@ -111,7 +114,7 @@ async def test_nobody_is_shown_for_longer_than_50_seconds_of_silence():
     assert SILENCE < 50
 
 
-async def test_the_right_answer_enters_all_rooms_again(attending, recorder, peer):
+async def test_the_right_answer_confirms_all_rooms(attending, recorder, peer):
     attending.enter("lobby", ANN)
     attending.enter("notes/1", ANN)
     attending.enter("notes/2", ANN)
@@ -121,7 +124,7 @@ async def test_the_right_answer_enters_all_rooms_again(attending, recorder, peer
     (number,) = peer.asked
     assert recorder.take() == []
     attending.answered(number)
-    assert recorder.take() == [("enter", "lobby", ANN), ("enter", "notes/1", ANN)]
+    assert recorder.take() == [("confirm", "lobby", ANN.key), ("confirm", "notes/1", ANN.key)]
     attending.answered(number)
     assert recorder.take() == []
 
@@ -144,7 +147,7 @@ async def test_the_answer_to_an_earlier_question_proves_nothing(attending, recor
     attending.answered(first)
     assert recorder.take() == []
     attending.answered(second)
-    assert recorder.take() == [("enter", "lobby", ANN)]
+    assert recorder.take() == [("confirm", "lobby", ANN.key)]
 
 
 async def test_whoever_is_expelled_leaves_at_once_and_is_told(attending, recorder, peer):

@@ -211,6 +211,17 @@ async def test_the_look_finds_what_no_doorbell_told(log, feed, follower):
     await follower.until(feed, Position("k3Zp", 2))
 
 
+async def test_it_finds_that_also_where_nobody_can_tell_who_is_here(log, feed, follower, caplog):
+    feed.presence = SimpleNamespace(close=lambda: None)
+    log.fill("k3Zp", 2)
+    look(log)
+    await follower.until(feed, Position("k3Zp", 2))
+    log.fill("k3Zp", 3)
+    look(log)
+    await follower.until(feed, Position("k3Zp", 3))
+    assert "Who is in the rooms could not be looked at" in caplog.text
+
+
 def delivered(feed, last, epoch="k3Zp"):
     feed.hear(epoch, 1, [entry(n).text for n in range(1, last + 1)], last)
 

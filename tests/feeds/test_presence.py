@@ -336,6 +336,20 @@ async def test_who_has_another_name_here_than_is_recorded_yet_has_it_at_once(rea
     assert room.present.revision == 2
 
 
+async def test_who_has_joined_elsewhere_since_is_known_as_they_are_there(reader, database, pauses):
+    enter(ANN)
+    record()
+    database.record("lobby", ANN)
+    room = await opened(reader)
+    database.record("lobby", Member("u1", "Ann B."))
+    await read_again(room, pauses)
+    assert room.present.members["u1"].name == "Ann B."
+
+    enter(BOB)
+    room.come()
+    assert room.present.members["u1"].name == "Ann B."
+
+
 async def test_a_room_that_is_too_large_to_name_is_counted(reader, database, pauses):
     database.record("lobby", count=50)
     room = await opened(reader)

@@ -172,7 +172,7 @@ def test_whoever_is_doubted_counts_for_nothing_until_they_have_proved_to_be_ther
     assert attendance.doubt() == {A, B}
     assert keys(attendance) == []
     assert taken(attendance) == []
-    attendance.enter("lobby", ANN, A)
+    attendance.confirm("lobby", "u1", A)
     assert keys(attendance) == ["u1"]
     assert taken(attendance) == [("lobby", "u1", 1, 0.0, False)]
 
@@ -208,22 +208,60 @@ def test_a_proven_tab_that_leaves_is_recorded_while_another_is_doubted(attendanc
     attendance.enter("lobby", ANN, B)
     record(attendance)
     attendance.doubt()
-    attendance.enter("lobby", ANN, A)
+    attendance.confirm("lobby", "u1", A)
     record(attendance)
     attendance.leave("lobby", "u1", A, 10.0)
     assert taken(attendance) == [("lobby", "u1", 0, 10.0, True)]
+
+
+def test_a_leave_that_could_not_be_recorded_is_recorded_later_also_of_whom_nobody_doubts_any_more(attendance):
+    attendance.enter("lobby", ANN, A)
+    attendance.enter("lobby", ANN, B)
+    record(attendance)
+    attendance.doubt()
+    attendance.confirm("lobby", "u1", A)
+    record(attendance)
+    attendance.leave("lobby", "u1", A, 10.0)
+    stays = attendance.take(10)
     attendance.leave("lobby", "u1", B, 10.0)
+    attendance.put_back(stays)
+
+    assert taken(attendance) == [("lobby", "u1", 0, 10.0, True)]
+    attendance.recorded(stays)
     assert keys(attendance) == []
+
+
+def test_a_join_says_how_they_are_known_until_that_is_recorded(attendance):
+    attendance.enter("lobby", ANN, A)
+    assert attendance.introduced("lobby") == [ANN]
+    stays = attendance.take(10)
+    assert attendance.introduced("lobby") == [ANN]
+    attendance.put_back(stays)
+    stays = attendance.take(10)
+    assert [stay.introduced for stay in stays] == [True]
+    attendance.recorded(stays)
+    assert attendance.introduced("lobby") == []
+
+
+def test_neither_a_tab_that_is_closed_nor_one_that_is_there_after_all_says_how_they_are_known(attendance):
+    attendance.enter("lobby", ANN, A)
+    attendance.enter("lobby", ANN, B)
+    record(attendance)
+    attendance.leave("lobby", "u1", B, 10.0)
+    assert [stay.introduced for stay in attendance.take(10)] == [False]
+    attendance.doubt()
+    attendance.confirm("lobby", "u1", A)
+    assert [stay.introduced for stay in attendance.take(10)] == [False]
 
 
 def test_a_doubted_tab_that_answers_late_is_there_again(attendance):
     attendance.enter("lobby", ANN, A)
     attendance.enter("lobby", ANN, B)
     attendance.doubt()
-    attendance.enter("lobby", ANN, A)
+    attendance.confirm("lobby", "u1", A)
     attendance.leave("lobby", "u1", A, 10.0)
     record(attendance)
-    attendance.enter("lobby", ANN, B)
+    attendance.confirm("lobby", "u1", B)
     assert [one[2] for one in taken(attendance)] == [1]
 
 
@@ -259,7 +297,7 @@ def test_a_proven_tab_whose_record_got_no_answer_is_recorded_as_leaving_while_an
     attendance.enter("lobby", ANN, B)
     record(attendance)
     attendance.doubt()
-    attendance.enter("lobby", ANN, A)
+    attendance.confirm("lobby", "u1", A)
     stays = attendance.take(10)
     attendance.leave("lobby", "u1", A, 10.0)
     attendance.put_back(stays)

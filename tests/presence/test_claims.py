@@ -134,6 +134,14 @@ class TestRecord:
         assert told() == [("joined", "u1"), ("joined", "u2")]
         assert stamp() != before
 
+    def test_whoever_has_not_just_joined_says_nothing_of_their_name(self, lease, other):
+        record(lease, here())
+        record(other, here(values.Member("u1", "Ann B.")))
+        before = stamp()
+        record(lease, here(known=True, introduced=False))
+        (found,) = queries.members("lobby")
+        assert (found.name, stamp()) == ("Ann B.", before)
+
     def test_who_leaves_is_shown_through_the_grace(self, lease, time):
         record(lease, here())
         before = stamp()
@@ -386,6 +394,12 @@ class TestExpel:
         claims.expel("lobby", "u1")
         assert claims.expelled(lease, ["notes/1"]) == set()
         assert len(claims.expelled(lease, ["notes/1", "lobby"])) == 1
+
+    def test_who_was_there_by_a_dead_process_is_not_there_and_told_nevertheless_to_a_stopped_one(self, lease, time):
+        record(lease, here())
+        time.pass_(30)
+        assert not claims.expel("lobby", "u1")
+        assert len(claims.expelled(lease, ["lobby"])) == 1
 
     def test_who_is_not_there_or_has_gone_is_not_expelled(self, lease, heard):
         record(lease, here(), here(BOB))

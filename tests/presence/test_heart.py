@@ -117,6 +117,13 @@ class TestSure:
         time.pass_(15)
         assert not heart.sure
 
+    def test_not_where_the_first_beats_failed_as_those_of_others_may_have(self, heart, time):
+        heart._failed = True
+        heart.beat()
+        assert not heart.sure
+        beat(heart, time, 10)
+        assert heart.sure
+
     def test_again_a_heartbeat_after_the_lease_was_lost(self, heart, time):
         beat(heart, time, 0, 30)
         assert not heart.sure

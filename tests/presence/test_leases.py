@@ -83,7 +83,7 @@ def test_old_leases_are_forgotten_that_nothing_refers_to(lease, time):
     leases.take(of_somebody := uuid4())
     leases.take(of_an_announcement := uuid4())
     presence(of_somebody)
-    Announcement.objects.create(room=uuid4(), event_id=uuid4(), at=0, lease=of_an_announcement)
+    Announcement.objects.create(room=uuid4(), event_id=uuid4(), at=0, since=0, lease=of_an_announcement)
     time.pass_(leases.KEPT + 29.999)
     leases.forget()
     assert Lease.objects.count() == 3

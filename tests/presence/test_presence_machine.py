@@ -80,6 +80,8 @@ class Process:
         self.forget_proofs()
         # Between which moments they may have left whose last tab has.
         self.until = {}
+        # What the last join has said of each, and that until it is recorded.
+        self.named, self.said = {}, {}
 
     def forget_proofs(self):
         # By room and person: tabs that count; who was taken to be recorded; who has come since they were taken.
@@ -90,6 +92,11 @@ class Process:
         for tab in self.tabs.values():
             assert tab.asked or not tab.rooms
         self.forget_proofs()
+
+    def say(self, tab, member, name):
+        """Who joins again with the same tab, and is known in the same way, says nothing."""
+        if tab not in self.here.get(member, ()) or self.named[member] != name:
+            self.named[member] = self.said[member] = name
 
     def come(self, tab, member):
         if tab not in self.here.setdefault(member, set()):
@@ -252,6 +259,7 @@ class PresenceMachine(RuleBasedStateMachine):
         for tab in [process.tabs[key, tab] for tab in tabs]:
             tab.rooms.add(room)
             process.attendance.enter(room, values.Member(key, name), tab)
+            process.say(tab, (room, key), name)
             process.come(tab, (room, key))
         if soon:
             self.commit(number, "done", (), None)
@@ -297,7 +305,7 @@ class PresenceMachine(RuleBasedStateMachine):
     def prove(self, process, key, tab):
         tab.asked = False
         for room in sorted(tab.rooms):
-            process.attendance.enter(room, values.Member(key, ""), tab)
+            process.attendance.confirm(room, key, tab)
             process.come(tab, (room, key))
 
     # Recording.
@@ -312,6 +320,7 @@ class PresenceMachine(RuleBasedStateMachine):
 
     def check_stay(self, process, stay, member):
         assert stay.connections == len(process.here.get(member, ()))
+        assert (stay.introduced and stay.member.name) == process.said.get(member, False)
         if stay.known:
             assert member in process.taken
         if not stay.connections:
@@ -343,6 +352,9 @@ class PresenceMachine(RuleBasedStateMachine):
             assert moved or {stay.room for stay in kept} == {stay.room for stay in stays} & set(held)
             recorded = [stay for stay in stays if stay not in kept]
             self.note(lease, recorded)
+            for stay in recorded:
+                if stay.member.name == process.said.get((stay.room, stay.member.key)):
+                    del process.said[stay.room, stay.member.key]
             process.came -= {(stay.room, stay.member.key) for stay in recorded}
         finally:
             self.fate, self.held = "done", ()
@@ -355,7 +367,8 @@ class PresenceMachine(RuleBasedStateMachine):
             if stay.connections or not stay.known:
                 if member not in self.members:
                     self.expected.append(("joined", member))
-                self.members[member] = stay.member.name
+                if member not in self.members or stay.introduced:
+                    self.members[member] = stay.member.name
                 self.recorded[lease, member] = (stay.connections, leaving)
             elif (lease, member) in self.recorded:
                 self.recorded[lease, member] = (stay.connections, leaving)
@@ -427,7 +440,7 @@ class PresenceMachine(RuleBasedStateMachine):
     def disconnect(self, room, key, readers):
         found = {(lease, member) for lease, member in self.recorded if member == (room, key)}
         found = {key for key in found if self.recorded[key][0]}
-        assert claims.expel(room, key) == bool(found)
+        assert claims.expel(room, key) == any(not self.over(*key) for key in found)
         self.expelled |= found
         for number in readers:
             self.read(number)

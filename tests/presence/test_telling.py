@@ -1,10 +1,12 @@
 """Claims are handed over in their order, and stay until the handlers have returned."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from presence.dying import Died, dies_after
 
 from django_rooms.models import Announcement
@@ -73,6 +75,26 @@ class TestTell:
         )
         assert told.at == told.member.since == datetime.fromtimestamp(1000, UTC)
 
+    def test_of_who_left_it_is_told_since_when_they_were_there(self, lease, handler, time):
+        joined(lease, "u1")
+        time.pass_(20)
+        claims.record(lease, [Stay("lobby", Member("u1", "No u1"), 0, known=True)], announce=True)
+        claims.sweep(lease, announce=True, steady=lambda: True)
+        telling.tell(lease)
+        came, left = handler.told
+        assert (left.kind, left.member.since, left.at) == ("left", came.at, came.at + timedelta(seconds=20))
+
+    def test_what_was_told_and_could_not_be_deleted_is_not_told_again(self, lease, handler, monkeypatch):
+        joined(lease, "u1", "u2")
+        done = []
+        with monkeypatch.context() as patch:
+            patch.setattr(telling.models, "delete", Mock(side_effect=OperationalError("gone away")))
+            with pytest.raises(OperationalError):
+                telling.tell(lease, done)
+        telling.tell(lease, done)
+        assert (keys(handler), done) == (["u1", "u2"], [])
+        assert not Announcement.objects.exists()
+
     def test_what_others_claimed_is_theirs_to_tell(self, lease, handler):
         leases.take(other := uuid4())
         joined(lease, "u1")
@@ -128,6 +150,7 @@ def claim(lease, *names):
             event_id=uuid4(),
             kind="joined",
             at=0,
+            since=0,
             lease=lease,
             room=room_key("lobby"),
             room_name="lobby",
