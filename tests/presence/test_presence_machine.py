@@ -80,8 +80,8 @@ class Process:
         self.forget_proofs()
         # Between which moments they may have left whose last tab has.
         self.until = {}
-        # What the last join has said of each, and that until it is recorded.
-        self.named, self.said = {}, {}
+        # What the last join has said of each; of whom a join has said it and it was not taken to be recorded since.
+        self.named, self.said = {}, set()
 
     def forget_proofs(self):
         # By room and person: tabs that count; who was taken to be recorded; who has come since they were taken.
@@ -96,7 +96,8 @@ class Process:
     def say(self, tab, member, name):
         """Who joins again with the same tab, and is known in the same way, says nothing."""
         if tab not in self.here.get(member, ()) or self.named[member] != name:
-            self.named[member] = self.said[member] = name
+            self.named[member] = name
+            self.said.add(member)
 
     def come(self, tab, member):
         if tab not in self.here.setdefault(member, set()):
@@ -320,7 +321,8 @@ class PresenceMachine(RuleBasedStateMachine):
 
     def check_stay(self, process, stay, member):
         assert stay.connections == len(process.here.get(member, ()))
-        assert (stay.introduced and stay.member.name) == process.said.get(member, False)
+        assert (stay.introduced, stay.member.name) == (member in process.said, process.named[member])
+        process.said.discard(member)
         if stay.known:
             assert member in process.taken
         if not stay.connections:
@@ -340,6 +342,7 @@ class PresenceMachine(RuleBasedStateMachine):
         self.meanwhile = self.by_others(process, meanwhile)
         self.fate, self.held = fate, held
         moved = self.meanwhile is not None
+        recorded = []
         try:
             kept = recorder.record(lease, stays)
         except LeaseLost:
@@ -352,12 +355,10 @@ class PresenceMachine(RuleBasedStateMachine):
             assert moved or {stay.room for stay in kept} == {stay.room for stay in stays} & set(held)
             recorded = [stay for stay in stays if stay not in kept]
             self.note(lease, recorded)
-            for stay in recorded:
-                if stay.member.name == process.said.get((stay.room, stay.member.key)):
-                    del process.said[stay.room, stay.member.key]
             process.came -= {(stay.room, stay.member.key) for stay in recorded}
         finally:
             self.fate, self.held = "done", ()
+            process.said |= {(stay.room, stay.member.key) for stay in stays if stay.introduced and stay not in recorded}
 
     def note(self, lease, stays):
         """They are recorded."""
