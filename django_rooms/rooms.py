@@ -197,7 +197,10 @@ class Room:
         return await _awrite(await sync_to_async(self._append)(None, author, id, Kind.REMOVAL, message))
 
     def send_event(self, event: str, body: Any = EMPTY, *, author: Any = None) -> None:
-        """Not stored. Tell everybody who is in the room now; it may be dropped, and is never waited for."""
+        """Not stored. Tell everybody who is in the room now; it may be dropped, and is never waited for.
+
+        The body ``None`` says that a state of the author's is over; to pages it is what ``clear()`` is in the client.
+        """
         _value_error(frames.check_event, event, body, settings.BODY_BYTES)
         hub.tell(self.name, _value_error(frames.event, self.name, event, _shown(author), body))
 

@@ -285,6 +285,12 @@ def test_an_event_is_told_to_the_room_and_stored_nowhere(told):
     assert told == [("lobby", {**expected, "author": show(ANN).as_dict()})]
 
 
+def test_an_event_without_a_body_has_an_empty_one_and_none_says_that_it_is_over(told):
+    get_room("lobby").send_event("typing", author=ANN)
+    get_room("lobby").send_event("typing", None, author=ANN)
+    assert [frame["body"] for _, frame in told] == [{}, None]
+
+
 def test_an_event_says_in_its_first_words_that_it_is_not_stored():
     assert Room.send_event.__doc__.startswith("Not stored.")
     assert Room.asend_event.__doc__.startswith("Not stored.")

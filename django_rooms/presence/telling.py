@@ -78,8 +78,9 @@ def tell(lease: UUID, done: list[int] | None = None) -> None:
 
 
 def _delete(done: list[int]) -> None:
-    models.delete(Announcement, done)
-    done.clear()
+    if done:
+        models.delete(Announcement, done)
+        done.clear()
 
 
 def _hand_over(told: Told) -> None:
