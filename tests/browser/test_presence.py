@@ -362,6 +362,22 @@ def test_what_a_host_tells_of_people_is_shown_where_its_template_has_a_place_for
     names(ann, "Bob")
 
 
+def test_who_has_the_focus_keeps_it_when_others_come_and_go(open_tab, server, room):
+    ann = open_tab(server, "rooms/")
+    ann.overhear()
+    ann.goto(f"rooms/{room}/")
+    ann.room().is_in_state("live")
+    ann.tell(state(room, "Bob", "Dee"))
+    expect(members(ann)).to_have_count(2)
+    ann.page.evaluate("document.querySelector('[data-part=names]').lastElementChild.tabIndex = 0")
+    members(ann).last.focus()
+
+    for others in (["Bob", "Cleo"], ["Abe", "Eve"], []):
+        ann.tell(state(room, *others, "Dee"))
+        names(ann, *sorted([*others, "Dee"]))
+        expect(ann.page.locator("[data-key=uDee]")).to_be_focused()
+
+
 def test_a_host_may_leave_all_of_it_out(enter, open_tab, server, room):
     ann = open_tab(server, "rooms/")
     ann.page.clock.install()

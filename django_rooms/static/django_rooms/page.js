@@ -258,8 +258,10 @@ class RoomElement extends HTMLElement {
     const isReader = ({ key }) => key === this.dataset.me;
     const sorted = members.toSorted((one, other) => isReader(other) - isReader(one) || compare(one.name, other.name));
     const known = new Map([...list.children].map((item) => [item.dataset.key, item]));
-    const item = (member) => this.#fillMember(known.get(member.key) ?? blank.cloneNode(true), member);
-    list.replaceChildren(...sorted.map(item));
+    const items = sorted.map((member) => this.#fillMember(known.get(member.key) ?? blank.cloneNode(true), member));
+    // Moved only where it has to be: what has the focus would lose it.
+    for (const gone of [...list.children].filter((item) => !items.includes(item))) gone.remove();
+    items.forEach((item, at) => item === list.children[at] || list.insertBefore(item, list.children[at] ?? null));
   }
 
   #fillMember(item, { key, name, info }) {
