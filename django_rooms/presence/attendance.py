@@ -172,6 +172,7 @@ class Attendance:
         """Others may have taken us for dead: nobody counts before they have proved to be there. Return who has to."""
         with self._lock:
             self._changed.clear()
+            self._taken.clear()
             for room, people in list(self._rooms.items()):
                 for key, person in list(people.items()):
                     person.doubted |= person.here

@@ -231,6 +231,18 @@ def test_a_leave_that_could_not_be_recorded_is_recorded_later_also_of_whom_nobod
     assert keys(attendance) == []
 
 
+def test_nobody_comes_back_by_a_leave_that_the_lost_lease_refused(attendance):
+    attendance.enter("lobby", ANN, A)
+    attendance.enter("lobby", ANN, B)
+    record(attendance)
+    attendance.leave("lobby", "u1", A, 10.0)
+    stays = attendance.take(10)
+    attendance.doubt()
+    attendance.leave("lobby", "u1", B, 10.0)
+    attendance.put_back(stays)
+    assert taken(attendance) == []
+
+
 def test_a_join_says_how_they_are_known_until_that_is_recorded(attendance):
     attendance.enter("lobby", ANN, A)
     assert attendance.introduced("lobby") == [ANN]
