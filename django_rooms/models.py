@@ -208,6 +208,8 @@ class Person(models.Model):
     person_key = models.CharField(_("key"), max_length=64)
     person_name = models.CharField(_("name"), max_length=150)
     info = models.TextField(_("info"), default="{}")
+    # When they came.
+    since = models.BigIntegerField(_("since"))
 
     class Meta:
         abstract = True
@@ -225,7 +227,6 @@ class Member(Person):
 
     # Of room and person.
     key = models.UUIDField(primary_key=True, editable=False)
-    since = models.BigIntegerField(_("since"))
 
     class Meta:
         verbose_name = _("member")
@@ -259,7 +260,6 @@ class Announcement(Person):
     event_id = models.UUIDField(_("id"), editable=False)
     kind = models.CharField(_("kind"), max_length=8)
     at = models.BigIntegerField(_("at"))
-    since = models.BigIntegerField(_("since"))
     # Of the process that tells it.
     lease = models.UUIDField(_("lease"), editable=False, db_index=True)
 

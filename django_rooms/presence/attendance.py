@@ -90,7 +90,7 @@ class Attendance:
     def confirm(self, room: str, key: str, connection: Connection) -> None:
         """A doubted connection is there after all. It does not say anew how they are known: another one may have."""
         with self._lock:
-            person = self._rooms.get(room, {}).get(key)
+            person = self._person(room, key)
             if person is not None and connection in person.doubted:
                 person.doubted.discard(connection)
                 person.here.add(connection)
@@ -99,7 +99,7 @@ class Attendance:
     def leave(self, room: str, key: str, connection: Connection, grace: float) -> None:
         """Be there with one connection less; with the last one, for so many seconds more."""
         with self._lock:
-            person = self._rooms.get(room, {}).get(key)
+            person = self._person(room, key)
             if person is None:
                 return
             if connection in person.here:
@@ -125,7 +125,7 @@ class Attendance:
             keys = list(islice(self._changed, most))
             for key in keys:
                 del self._changed[key]
-            found = [(room, self._rooms.get(room, {}).get(key)) for room, key in keys]
+            found = [(room, self._person(room, key)) for room, key in keys]
             stays = [self._stay(room, person) for room, person in found if person is not None and person.to_tell]
             self._taken.update({(stay.room, stay.member.key): stay.introduced for stay in stays})
             return stays
@@ -134,19 +134,16 @@ class Attendance:
         """They could not be recorded yet."""
         with self._lock:
             for stay in stays:
-                self._taken.pop((stay.room, stay.member.key), None)
-                person = self._rooms.get(stay.room, {}).get(stay.member.key)
-                if person is not None:
+                if (person := self._untaken(stay)) is not None:
                     person.introduced |= stay.introduced
-                if person is not None and person.to_tell:
-                    self._changed[stay.room, stay.member.key] = None
+                    if person.to_tell:
+                        self._changed[stay.room, stay.member.key] = None
 
     def recorded(self, stays: Iterable[Stay]) -> None:
         """They are known to others. Who has left, and has not come back meanwhile, is forgotten here."""
         with self._lock:
             for stay in stays:
-                self._taken.pop((stay.room, stay.member.key), None)
-                person = self._rooms.get(stay.room, {}).get(stay.member.key)
+                person = self._untaken(stay)
                 if person is not None and person.recorded is Recorded.TRIED:  # Not if it was doubted meanwhile.
                     person.recorded = Recorded.DONE
                 self._forget_if_gone(stay.room, stay.member.key)
@@ -195,6 +192,14 @@ class Attendance:
                         found += [(room, connection) for connection in person.here | person.doubted]
             return found
 
+    def _person(self, room: str, key: str) -> Person | None:
+        return self._rooms.get(room, {}).get(key)
+
+    def _untaken(self, stay: Stay) -> Person | None:
+        """Whose ``stay`` is not being recorded any more."""
+        self._taken.pop((stay.room, stay.member.key), None)
+        return self._person(stay.room, stay.member.key)
+
     def _stay(self, room: str, person: Person) -> Stay:
         if person.recorded is Recorded.NO:
             person.recorded = Recorded.TRIED
@@ -207,7 +212,7 @@ class Attendance:
 
         Not while that is being recorded: it may have to be recorded once more.
         """
-        person = self._rooms.get(room, {}).get(key)
+        person = self._person(room, key)
         unrecorded = (room, key) in self._changed or (room, key) in self._taken
         if person is not None and not person.here and not person.doubted and not unrecorded:
             self._forget(room, key)

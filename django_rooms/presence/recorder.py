@@ -39,20 +39,22 @@ ENDING = 3.0
 def enter(room: str, member: Member, connection: Connection) -> None:
     """A connection is in the room from now on. Waits for nothing; again, it changes nothing."""
     attendance().enter(room, member, connection)
-    if not under_test():
-        recorder().wake()
+    _wake()
 
 
 def confirm(room: str, key: str, connection: Connection) -> None:
     """A connection that was doubted has proved to be there."""
     attendance().confirm(room, key, connection)
-    if not under_test():
-        recorder().wake()
+    _wake()
 
 
 def leave(room: str, key: str, connection: Connection, grace: float) -> None:
     """A connection is there no more. If it was the person's last they have left after ``grace`` seconds."""
     attendance().leave(room, key, connection, grace)
+    _wake()
+
+
+def _wake() -> None:
     if not under_test():
         recorder().wake()
 

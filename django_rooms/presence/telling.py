@@ -78,9 +78,8 @@ def tell(lease: UUID, done: list[int] | None = None) -> None:
 
 
 def _delete(done: list[int]) -> None:
-    if done:
-        models.delete(Announcement, done)
-        done.clear()
+    models.delete(Announcement, done)
+    done.clear()
 
 
 def _hand_over(told: Told) -> None:

@@ -203,23 +203,24 @@ def test_a_batch_that_the_lost_lease_refused_brings_no_doubted_one_back(attendan
     assert taken(attendance) == []
 
 
-def test_a_proven_tab_that_leaves_is_recorded_while_another_is_doubted(attendance):
+def half_doubted(attendance):
+    """Of Ann's tabs A has proved to be there, and B has not."""
     attendance.enter("lobby", ANN, A)
     attendance.enter("lobby", ANN, B)
     record(attendance)
     attendance.doubt()
     attendance.confirm("lobby", "u1", A)
+
+
+def test_a_proven_tab_that_leaves_is_recorded_while_another_is_doubted(attendance):
+    half_doubted(attendance)
     record(attendance)
     attendance.leave("lobby", "u1", A, 10.0)
     assert taken(attendance) == [("lobby", "u1", 0, 10.0, True)]
 
 
 def test_a_leave_that_could_not_be_recorded_is_recorded_later_also_of_whom_nobody_doubts_any_more(attendance):
-    attendance.enter("lobby", ANN, A)
-    attendance.enter("lobby", ANN, B)
-    record(attendance)
-    attendance.doubt()
-    attendance.confirm("lobby", "u1", A)
+    half_doubted(attendance)
     record(attendance)
     attendance.leave("lobby", "u1", A, 10.0)
     stays = attendance.take(10)
@@ -301,15 +302,11 @@ def test_nothing_is_kept_of_those_who_have_left(attendance):
         attendance.leave(f"notes/{number}", "u1", A, 10.0)
     while stays := attendance.take(10):
         attendance.recorded(stays)
-    assert (attendance._rooms, attendance._changed) == ({}, {})
+    assert (attendance._rooms, attendance._changed, attendance._taken) == ({}, {}, {})
 
 
 def test_a_proven_tab_whose_record_got_no_answer_is_recorded_as_leaving_while_another_is_doubted(attendance):
-    attendance.enter("lobby", ANN, A)
-    attendance.enter("lobby", ANN, B)
-    record(attendance)
-    attendance.doubt()
-    attendance.confirm("lobby", "u1", A)
+    half_doubted(attendance)
     stays = attendance.take(10)
     attendance.leave("lobby", "u1", A, 10.0)
     attendance.put_back(stays)
