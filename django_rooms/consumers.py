@@ -7,6 +7,10 @@ room, in every process.
 
 import asyncio
 import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlparse
 
@@ -15,8 +19,10 @@ from channels.db import aclose_old_connections
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.security.websocket import AllowedHostsOriginValidator
-from channels.utils import await_many_dispatch
+from channels.sessions import InstanceSessionWrapper
 from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.exceptions import SynchronousOnlyOperation
 
 from django_rooms.doorbell.layers import layer
 from django_rooms.doorbell.listener import listen
@@ -35,25 +41,31 @@ MAX_INBOX = 100
 
 
 class Inbox:
-    """What the channel layer brought for one consumer, within a bound."""
+    """What the channel layer brought for one consumer, handled one by one, within a bound."""
 
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+    def __init__(self, handle: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self._handle = handle
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._handling: asyncio.Task[None] | None = None
 
     def put(self, message: dict[str, Any]) -> None:
-        if self._queue.qsize() < MAX_INBOX:
-            self._queue.put_nowait(message)
-        else:
+        if len(self._waiting) >= MAX_INBOX:
             logger.warning("A consumer has %d messages waiting; this one is dropped: %.200r", MAX_INBOX, message)
+            return
+        self._waiting.append(message)
+        if self._handling is None:
+            self._handling = asyncio.create_task(self._handle_all())
 
-    def stop(self) -> None:
-        self._queue.put_nowait(None)
+    def cancel(self) -> None:
+        if self._handling is not None:
+            self._handling.cancel()
 
-    async def get(self) -> dict[str, Any]:
-        message = await self._queue.get()
-        if message is None:
-            raise StopConsumer
-        return message
+    async def _handle_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._handle(self._waiting.popleft())
+        finally:
+            self._handling = None
 
 
 class RoomConsumer(AsyncWebsocketConsumer):
@@ -73,22 +85,60 @@ class RoomConsumer(AsyncWebsocketConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         # AsyncConsumer.__call__ waits for the layer's new_channel() first: with a stopped Redis nobody could connect.
         self.scope = scope
-        self.base_send = send
+        self.base_send = _past_sessions(send)
         self.channel_layer = layer()  # type: ignore[assignment]
-        self._inbox = Inbox()
-        listening = asyncio.create_task(self._listen())
-        await asyncio.sleep(0)  # Layers that need no network have named the channel after this.
+        self._turn = asyncio.Lock()
+        self._inbox: Inbox | None = None
+        self._task = asyncio.current_task()
+        self._receiving = self._over = False
+        self._failure: Exception | None = None
+        listening = asyncio.create_task(self._listen()) if self.own_channel or self.groups else None
+        if listening is not None:
+            await asyncio.sleep(0)  # Layers that need no network have named the channel after this.
         try:
-            await await_many_dispatch([receive, self._inbox.get], self.dispatch)  # type: ignore[list-item]
-        except StopConsumer:
-            pass
+            await self._converse(receive)
         finally:
-            listening.cancel()
+            for ending in (listening, self._inbox):
+                if ending is not None:
+                    ending.cancel()
             if self.connection is not None:
                 self.connection.closed()
         # Not where the loop ends under it, as that of a host's test: on another thread it would wait for this one.
         if self.connection is not None:
             await self.connection.settled()
+
+    async def _converse(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        """Handle what comes, until it is over. The layer's messages have their turn in between, in a task of theirs.
+
+        Channels has a task for each message that is received, and one more that waits for it: twice the time.
+        """
+        assert self._task is not None
+        try:
+            while not self._over:
+                self._receiving = True
+                message = await receive()
+                self._receiving = False
+                async with self._turn:
+                    await self.dispatch(message)
+        except StopConsumer:
+            pass
+        except asyncio.CancelledError:
+            if not (self._over and self._receiving):
+                raise
+            self._task.uncancel()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        """A message that the layer brought. What fails ends the consumer, as in Channels."""
+        try:
+            async with self._turn:
+                await self.dispatch(message)
+        except StopConsumer:
+            self.abort()
+        except Exception as error:
+            self._failure = error
+            self.abort()
 
     async def dispatch(self, message: Any) -> None:
         """Our own messages skip the thread hop that Channels makes for each; the host's keep it and its clean-up."""
@@ -135,11 +185,10 @@ class RoomConsumer(AsyncWebsocketConsumer):
             await self._refuse(CloseCode.REFUSED, message)
             return
         from django_rooms.connection.conversation import Connection
-        from django_rooms.threads import asking
 
         room = self.room_name()
         try:
-            user, author = await asking.run(_introduce, self.scope)
+            user, author = await _introduced(self.scope)
         except Exception:
             logger.exception("Nobody knows who this is, so the connection is closed.")
             await self._refuse(CloseCode.FAILED, "Who you are cannot be read just now.")
@@ -162,10 +211,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         Without an Origin it is no browser, and this is not asked. Override it where pages of other hosts are welcome,
         and put an ``OriginValidator`` with those around the routes.
         """
-        try:
-            return AllowedHostsOriginValidator(self).valid_origin(urlparse(origin))
-        except ValueError:  # No URL at all, such as "http://[".
-            return False
+        return _is_allowed(origin, tuple(django_settings.ALLOWED_HOSTS), django_settings.DEBUG)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.connection is not None:
@@ -173,18 +219,24 @@ class RoomConsumer(AsyncWebsocketConsumer):
             text = text_data if text_data is not None else (bytes_data or b"").decode("utf-8", "replace")
             await self.connection.receive(text)
 
-    async def send_text(self, text: str) -> None:
-        await self.base_send({"type": "websocket.send", "text": text})  # type: ignore[arg-type]
+    def send_text(self, text: str) -> Coroutine[Any, Any, None]:
+        return self.base_send({"type": "websocket.send", "text": text})  # type: ignore[arg-type]
 
     def abort(self) -> None:
-        self._inbox.stop()
+        """Wait for nothing more. What is being handled is handled to its end."""
+        self._over = True
+        if self._receiving and self._task is not None:
+            self._task.cancel()
 
     def hear_message(self, message: dict[str, Any]) -> None:
+        if self._over:
+            return
+        if self._inbox is None:
+            self._inbox = Inbox(self._handle)
         self._inbox.put(message)
 
     async def _listen(self) -> None:
-        if self.own_channel or self.groups:
-            await listen(self.groups, self._inbox.put, self._named)
+        await listen(self.groups, self.hear_message, self._named)
 
     def _named(self, channel: str) -> None:
         self.channel_name = channel
@@ -223,6 +275,25 @@ class NotFoundConsumer(RoomConsumer):
             self.connection.refuse(FrameError(ErrorCode.NOT_FOUND, f"There is no WebSocket at {path!r:.300}."))
 
 
+@lru_cache(maxsize=1000)
+def _is_allowed(origin: str, allowed_hosts: tuple[str, ...], debug: bool) -> bool:
+    """By Channels' own validator, which reads the two settings; they are named here so that it is asked anew for others."""
+    try:
+        return AllowedHostsOriginValidator(None).valid_origin(urlparse(origin))
+    except ValueError:  # No URL at all, such as "http://[".
+        return False
+
+
+def _past_sessions(send: Any) -> Any:
+    """``send`` without Channels' session middleware, which saves the session with an HTTP response and passes all else on.
+
+    For each message it looks at a lazy session four times: 40 % of the time that a server took for a frame.
+    """
+    while type(wrapper := getattr(send, "__self__", None)) is InstanceSessionWrapper:
+        send = wrapper.real_send
+    return send
+
+
 async def _clean_up() -> None:
     """Channels' own around a host's handlers. It would close the connection in whose transaction a host's test is."""
     from django_rooms.threads import under_test
@@ -231,8 +302,18 @@ async def _clean_up() -> None:
         await aclose_old_connections()
 
 
+async def _introduced(scope: dict[str, Any]) -> tuple[Any, Any]:
+    """Who it is and what others see of them. In a thread where it may load a session, a user or a profile."""
+    from django_rooms.people import is_loaded
+    from django_rooms.threads import asking
+
+    if is_loaded(scope):
+        with suppress(SynchronousOnlyOperation):  # A user of the host's whose name is a query.
+            return _introduce(scope)
+    return await asking.run(_introduce, scope)
+
+
 def _introduce(scope: dict[str, Any]) -> tuple[Any, Any]:
-    """Who it is and what others see of them. In a thread: it may load a session, a user or a profile."""
     from django_rooms.people import person_in, show
 
     user = person_in(scope)

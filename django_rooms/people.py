@@ -11,10 +11,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
+from django.utils.functional import LazyObject, empty
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from django_rooms.conf import settings
+from django_rooms.conf import DEFAULTS, settings
 from django_rooms.protocol.entries import Author
 from django_rooms.protocol.text import check
 
@@ -73,6 +74,17 @@ def person_in(scope: dict[str, Any]) -> Any:
         return user
     session = scope.get("session")
     return (guest_in(session) if session is not None else None) or new_guest()
+
+
+def is_loaded(scope: dict[str, Any]) -> bool:
+    """Whether nobody has to be asked who it is: ``AuthMiddleware`` has read session and user, and ``show_user`` is ours."""
+    user, session = scope.get("user"), scope.get("session")
+    return (
+        settings.SHOW_USER == DEFAULTS["SHOW_USER"]
+        and not (isinstance(user, LazyObject) and user._wrapped is empty)
+        and not (isinstance(session, LazyObject) and session._wrapped is empty)
+        and (session is None or session.session_key is None or hasattr(session, "_session_cache"))
+    )
 
 
 def guest_in(session: Any) -> Guest | None:

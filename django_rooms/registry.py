@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -52,12 +53,14 @@ def _register(route: str, room_class: Any, module: str) -> Any:
     registration.pattern.check()
     room_class.patterns = (*room_class.__dict__.get("patterns", ()), registration.pattern)
     _registrations[route] = registration
+    _find.cache_clear()
     return room_class
 
 
 def unregister(pattern: str) -> None:
     """Take a pattern out again, such as one that another app has registered."""
     registration = _registrations.pop(pattern)
+    _find.cache_clear()
     room_class = registration.room_class
     room_class.patterns = tuple(other for other in room_class.patterns if other != registration.pattern)
 
@@ -72,10 +75,16 @@ def get_room(name: str) -> Room:
 
     Raises :class:`~django_rooms.names.BadName` or :class:`UnknownRoom`.
     """
+    room_class, kwargs = _find(name)
+    return room_class.named(name, dict(kwargs))
+
+
+@lru_cache(maxsize=10_000)
+def _find(name: str) -> tuple[type[Room], dict[str, Any]]:
     check_name(name)
     for registration in registrations():
         if (kwargs := registration.pattern.match(name)) is not None:
-            return registration.room_class.named(name, kwargs)
+            return registration.room_class, kwargs
     raise UnknownRoom(_explain(name))
 
 

@@ -323,13 +323,18 @@ async def acount_present(rooms: Iterable[Room | str]) -> dict[str, int]:
     return await sync_to_async(count_present)(rooms)
 
 
-# Of the methods that a host may override, those that are asked at each join and say the same to everybody.
-_CONSTANT = (Room.can_see_members, Room.presence_info)
+# Of the methods that a host may override, ours that are asked at each join and ask nobody else.
+_QUICK = frozenset(
+    (
+        *(Room.can_join, Room.can_publish, Room.can_see_members, Room.presence_info),
+        *(PublicRoom.can_join, PublicRoom.can_publish, SignedInRoom.can_join, SignedInRoom.can_publish),
+    )
+)
 
 
 async def _asked(method: Any, *args: Any) -> Any:
     """What a method of the host's answers. A ``def`` may query: it runs in a thread of its own."""
-    at_once = iscoroutinefunction(method) or getattr(method, "__func__", None) in _CONSTANT
+    at_once = getattr(method, "__func__", None) in _QUICK or iscoroutinefunction(method)
     asked = method(*args) if at_once else await asking.run(method, *args)
     return await asked if inspect.isawaitable(asked) else asked
 

@@ -86,11 +86,14 @@ class RoomCommunicator(WebsocketCommunicator):
         return found[0]
 
     async def _keep(self, message: dict[str, Any]) -> None:
-        frame = json.loads(message["text"])
-        self.seen.append(frame)
-        self.kept.append(frame)
-        if frame["type"] == "ping" and self.answers_pings:
-            await self.send({"type": "pong", "n": frame["n"]})
+        """A message is one frame or an array of them."""
+        value = json.loads(message["text"])
+        frames = value if isinstance(value, list) else [value]
+        self.seen += frames
+        self.kept += frames
+        for frame in frames:
+            if frame["type"] == "ping" and self.answers_pings:
+                await self.send({"type": "pong", "n": frame["n"]})
 
 
 def sweep(after: float = 0.0) -> None:

@@ -9,8 +9,9 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from registering import replace_registrations
 
-from django_rooms import get_room, registry
+from django_rooms import get_room
 from django_rooms.models import Lease, Member, Presence
 from django_rooms.people import Guest
 
@@ -154,7 +155,7 @@ async def test_who_may_delete_members_puts_them_out_of_one_room_and_that_is_logg
 async def test_who_is_in_a_room_that_no_pattern_has_any_more_is_put_out_too(boss, ann, monkeypatch):
     async with connected(user=ann) as socket:
         await socket.ask("join", room="lobby")
-        monkeypatch.setattr(registry, "_registrations", {})
+        replace_registrations(monkeypatch)
 
         await sync_to_async(disconnect)(boss, await Member.objects.aget())
 
@@ -163,7 +164,7 @@ async def test_who_is_in_a_room_that_no_pattern_has_any_more_is_put_out_too(boss
 
 def test_who_is_in_a_room_that_no_pattern_has_any_more_is_listed(boss, enter, ann, monkeypatch):
     enter("lobby", ann)
-    monkeypatch.setattr(registry, "_registrations", {})
+    replace_registrations(monkeypatch)
     assert people(boss.get(LIST)) == ["Ann"]
 
 

@@ -18,7 +18,7 @@ from django.test import override_settings
 from django.urls import path, re_path
 
 from django_rooms import consumers, get_room, group_name, rooms
-from django_rooms.connection import conversation, places, pulse
+from django_rooms.connection import conversation, watch, places, pulse
 from django_rooms.consumers import MAX_INBOX, RoomConsumer
 from django_rooms.feeds.hub import hub
 from django_rooms.feeds.presence import Reader
@@ -673,7 +673,7 @@ async def test_a_ping_is_answered_and_a_pong_is_not():
 
 @one_loop
 async def test_who_is_silent_is_pinged_and_then_closed(monkeypatch):
-    monkeypatch.setattr(conversation, "TICK", 0)
+    monkeypatch.setattr(watch, "TICK", 0)
     async with client() as ann:
         ann.answers_pings = False
         await ann.receive("welcome")

@@ -13,12 +13,13 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test.runner import DiscoverRunner
 from readme import ROOT, blocks, page, rows, section
+from registering import replace_registrations
 
 import django_rooms
 import host.asgi
 from django_rooms import consumers, group_name, registry
 from django_rooms.conf import DEFAULTS
-from django_rooms.connection import attending, conversation, drain, publishing, pulse, sending, throttle
+from django_rooms.connection import attending, conversation, drain, publishing, pulse, sending, throttle, watch
 from django_rooms.doorbell import bell
 from django_rooms.feeds import presence
 from django_rooms.log import writer
@@ -154,7 +155,7 @@ def test_the_limits_page_says_how_long_an_end_takes_at_most():
 # was lost, and what had just been told.
 CLAIMED = 3 * recorder.GATHER
 TOLD = 1.2 * DEFAULTS["LOOK"] + presence.GATHER
-SILENT = pulse.PING + pulse.PONG + 2 * conversation.TICK
+SILENT = pulse.PING + pulse.PONG + 2 * watch.TICK
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_the_presence_page_says(sentence):
 
 @pytest.mark.django_db
 def test_the_readme_does_what_it_says_of_who_is_here(enter, monkeypatch):
-    monkeypatch.setattr(registry, "_registrations", dict(registry._registrations))
+    replace_registrations(monkeypatch, registry._registrations)
     registry.register("teams/<slug:team>", type("TeamRoom", (Room,), {}))
     user = User.objects.create(username="ann")
     enter("teams/kitchen", user)
@@ -275,7 +276,7 @@ def test_python_is_python(name):
 @pytest.mark.django_db
 def test_the_readme_does_what_it_says_of_rooms_in_python(monkeypatch):
     rooms, use = blocks(section(README, "## Rooms in Python"))
-    monkeypatch.setattr(registry, "_registrations", {})
+    replace_registrations(monkeypatch)
     module = ModuleType("chat.rooms")
     exec(rooms.text, module.__dict__)
     monkeypatch.setitem(sys.modules, "chat", ModuleType("chat"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+from registering import replace_registrations
 
 from django_rooms import PublicRoom, Room, SignedInRoom, get_room, register
 from django_rooms import registry as registry_module
@@ -19,7 +20,7 @@ TESTS = Path(__file__).resolve().parent
 @pytest.fixture
 def registry(monkeypatch):
     """No room is registered, and what is registered here is forgotten again."""
-    monkeypatch.setattr(registry_module, "_registrations", {})
+    replace_registrations(monkeypatch)
     for room_class in (PublicRoom, SignedInRoom):
         monkeypatch.setattr(room_class, "patterns", ())
 

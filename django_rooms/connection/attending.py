@@ -21,6 +21,8 @@ BY_CHOICE = 1.0
 class Attending:
     """``ask`` sends a ping with a number to the peer; ``left`` is told of a room that it was put out of."""
 
+    __slots__ = ("_ask", "_left", "_loop", "_members", "_proof", "_silent_for")
+
     def __init__(
         self,
         ask: Callable[[int], None],

@@ -1,7 +1,7 @@
 """The conversation on one socket: what is asked and what is answered."""
 
 import asyncio
-import secrets
+import random
 from typing import Any, Protocol
 
 from django_rooms.conf import settings
@@ -16,7 +16,9 @@ from django_rooms.connection.refusals import close_code, database, find, forbidd
 from django_rooms.connection.requests import Asked, Requests
 from django_rooms.connection.sending import LastWord, Sending, State
 from django_rooms.connection.throttle import Bucket
+from django_rooms.connection.watch import watch
 from django_rooms.feeds.hub import hub, tell
+from django_rooms.feeds.told import Told
 from django_rooms.log import pages
 from django_rooms.people import sender_of
 from django_rooms.presence import recorder
@@ -26,9 +28,6 @@ from django_rooms.protocol.entries import Author, Position
 from django_rooms.protocol.frames import Edit, Event, FrameError, History, Join, Leave, Ping, Pong, Publish, Remove
 from django_rooms.rooms import Action, Room
 from django_rooms.threads import reading
-
-# Seconds between looks at what a connection's peer is at.
-TICK = 5.0
 
 # Seconds for which a policy's answer is believed.
 VERDICT_AGE = 5.0
@@ -45,13 +44,19 @@ class Socket(sending.Socket, Protocol):
 
 
 class Connection:
+    __slots__ = (
+        *("_after", "_attending", "_default_room", "_events", "_loop", "_places", "_pulse", "_requests", "_sender"),
+        *("_socket", "author", "id", "sending", "user"),
+    )
+
     def __init__(self, socket: Socket, user: Any, author: Author, room: str | None = None) -> None:
-        self.id = secrets.token_urlsafe(9)
+        # For people who read logs, so no secret: those are a system call each.
+        self.id = f"{random.getrandbits(64):016x}"
         self.user = user
         self.author = author
         self._loop = asyncio.get_running_loop()
         self._pulse = Pulse(self._loop.time)
-        self._events = Bucket(self._loop.time)
+        self._events: Bucket | None = None
         self._attending = Attending(self._ask, self._expelled, lambda: self._pulse.silent_for)
         self._places = Places(self, self._attending, lambda: self.sending.wake())
         entries = self._places.entries
@@ -62,7 +67,7 @@ class Connection:
         self._requests = Requests(self.sending, handle=self._handle, flooded=self._flooded)
         # When the client is to come back, once the server restarts.
         self._after: float | None = None
-        self._timer = self._loop.call_later(TICK, self._tick)
+        watch().add(self)
         drain().add(self)
 
     # What the consumer tells.
@@ -99,8 +104,7 @@ class Connection:
             self._attending.answered(pong.n)
             self.sending.wake()
         await self._requests.answer(asked, len(text))
-        if self._after is not None:
-            self._settle()
+        self._settle()
 
     async def join_alone(self, position: Position | None) -> None:
         """Join the room of the socket's own URL. A refusal ends the socket, for it was made for that room."""
@@ -124,7 +128,7 @@ class Connection:
     def closed(self) -> None:
         """The socket is gone."""
         self.sending.stop()
-        self._timer.cancel()
+        watch().discard(self)
         self._places.leave_all()
         drain().discard(self)
 
@@ -141,12 +145,10 @@ class Connection:
         self._settle()
 
     def _settle(self) -> None:
-        if self._requests.under_way:
+        """Where it is to end, and nothing is under way any more: end."""
+        if self._after is None or self._requests.under_way:
             return  # It comes here again.
-        unanswered = [stored for publishing in self._places.publishings for stored in publishing.unanswered]
-        if unanswered:
-            unanswered[-1].add_done_callback(lambda stored: self._settle())
-        else:
+        if not any(publishing.unanswered for publishing in self._places.publishings):
             self.end(CloseCode.RESTART, _RESTARTS, self._after)
 
     # What feeds tell.
@@ -155,8 +157,15 @@ class Connection:
         self._places.note_news(room)
         self.sending.wake()
 
-    def hear_event(self, room: str, frame: str) -> None:
-        self.sending.offer(frame)
+    def hear(self, told: Told) -> None:
+        if told.concerns(self) and self._places.may_pass(told) and self.sending.pass_on(told.text, told.size):
+            self._places.passed(told)
+            return
+        for frame, sender in told.events:
+            if sender is not self:
+                self.sending.offer(frame)
+        if told.end is not None:
+            self.wake(told.room)
 
     def hear_message(self, message: dict[str, Any]) -> None:
         self._socket.hear_message(message)
@@ -231,7 +240,7 @@ class Connection:
         feed.followers.add(self)
         # Who joins again, as a client does to resume, goes on with what it has under way.
         publishing = self._places.publishing(name)
-        publishing = publishing or Publishing(name, self._sender, self.author, self.sending.put)
+        publishing = publishing or Publishing(name, self._sender, self.author, self.sending.put, self._settle)
         place = Place(room, feed, publishing, may_publish=may_publish, asked_at=asked_at, sees_members=sees_members)
         self._places.enter(name, place)
         self._attending.enter(name, member)
@@ -273,6 +282,8 @@ class Connection:
     async def _event(self, frame: Event) -> None:
         place = self._place(frame)
         await self._ask_publish(place)
+        if self._events is None:
+            self._events = Bucket(self._loop.time)
         if (wait := self._events.take()) and frame.ref is None:
             return
         if wait:
@@ -313,8 +324,7 @@ class Connection:
 
     # Signs of life.
 
-    def _tick(self) -> None:
-        self._timer = self._loop.call_later(TICK, self._tick)
+    def tick(self) -> None:
         if self.sending.stuck:
             self._places.leave_all()
             self.sending.drop(LastWord(CloseCode.SLOW, _SLOW))

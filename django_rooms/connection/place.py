@@ -19,7 +19,7 @@ from django_rooms.rooms import Room
 logger = logging.getLogger("django_rooms")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Place:
     room: Room
     feed: RoomFeed

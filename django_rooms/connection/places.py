@@ -9,6 +9,7 @@ from django_rooms.connection.place import Place
 from django_rooms.connection.publishing import Publishing
 from django_rooms.feeds.feed import Follower
 from django_rooms.feeds.hub import hub
+from django_rooms.feeds.told import Told
 
 logger = logging.getLogger("django_rooms")
 
@@ -21,6 +22,11 @@ RETRY = 1.0
 
 class Places:
     """``wake`` is called when a log was read, which nothing had waited for: ask for ``entries()`` again."""
+
+    __slots__ = (
+        *("_attending", "_being_read", "_follower", "_found", "_lagging", "_left", "_loop", "_news", "_places"),
+        *("_reading", "_wake"),
+    )
 
     def __init__(self, follower: Follower, attending: Attending, wake: Callable[[], None]) -> None:
         self._follower = follower
@@ -72,6 +78,26 @@ class Places:
     def leave_all(self, after: float = 0.0) -> None:
         for name in list(self._places):
             self.leave(name, after)
+
+    def may_pass(self, told: Told) -> bool:
+        """Whether ``told`` is what comes next here, so that it can be sent as it is: most connections, most of the time."""
+        if told.start is None:
+            return True
+        place = self._places.get(told.room)
+        return (
+            place is not None
+            and place.position == told.start
+            and told.room not in self._news
+            and self._found is None
+            and self._being_read is not place
+        )
+
+    def passed(self, told: Told) -> None:
+        """It was sent."""
+        if told.end is not None and (place := self._places.get(told.room)) is not None:
+            place.position = told.end
+            if told.more:
+                self._follower.wake(told.room)
 
     def note_news(self, name: str) -> None:
         self._news[name] = None

@@ -4,12 +4,12 @@ After a refusal that may be retried, later publishes are refused too until the r
 be stored behind them.
 """
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from django_rooms.handover import handover
 from django_rooms.log import writer
 from django_rooms.log.appends import Append, UnknownTarget
 from django_rooms.protocol import frames
@@ -27,15 +27,30 @@ Said = Publish | Edit | Remove
 
 
 class Publishing:
-    def __init__(self, room: str, sender: str, author: Author, answer: Callable[[str], None]) -> None:
+    """``answer`` takes a frame; ``settled`` is called when one more is answered."""
+
+    __slots__ = (
+        *("_answer", "_author", "_given_up", "_last", "_refused", "_sender", "_settled", "_stored", "_under_way"),
+        *("room", "unanswered"),
+    )
+
+    def __init__(
+        self,
+        room: str,
+        sender: str,
+        author: Author,
+        answer: Callable[[str], None],
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
         self.room = room
         self._sender = sender
         self._author = author
         self._answer = answer
+        self._settled = settled
         # The ids of what is under way, in order, and of what failed until the first of them comes again.
         self._under_way: dict[Future[Entry | None], str] = {}
         # The same, as their end is known here: in order, each until it was answered.
-        self.unanswered: dict[asyncio.Future[Entry | None], None] = {}
+        self.unanswered: dict[Future[Entry | None], None] = {}
         self._last: Future[Entry | None] | None = None
         # The id that was refused before it was under way. Whatever fails was sent before it.
         self._refused: str | None = None
@@ -65,9 +80,8 @@ class Publishing:
             self._under_way = {other: sent for other, sent in self._under_way.items() if not writer.has_failed(other)}
         self._refused, self._last = None, future
         self._under_way[future] = frame.id
-        stored = asyncio.wrap_future(future)
-        self.unanswered[stored] = None
-        stored.add_done_callback(partial(self._done, frame, future))
+        self.unanswered[future] = None
+        future.add_done_callback(partial(handover().call, self._done, frame))
 
     @property
     def unfinished(self) -> bool:
@@ -113,12 +127,16 @@ class Publishing:
     def _is_settled(self, id: str) -> bool:
         return id in self._stored or id in self._given_up
 
-    def _done(self, frame: Said, future: "Future[Entry | None]", stored: "asyncio.Future[Entry | None]") -> None:
-        del self.unanswered[stored]
-        error = None if stored.cancelled() else stored.exception()
+    def _done(self, frame: Said, future: "Future[Entry | None]") -> None:
+        del self.unanswered[future]
+        self._end(frame, future)
+        self._settled()
+
+    def _end(self, frame: Said, future: "Future[Entry | None]") -> None:
+        error = None if future.cancelled() else future.exception()
         if not isinstance(error, PASSING) or self._is_settled(frame.id):
             self._under_way.pop(future, None)
-        if stored.cancelled():
+        if future.cancelled():
             return
         if error and frame.id in self._stored:  # Another copy of it.
             self._accept(frame, self._stored[frame.id])
@@ -126,7 +144,7 @@ class Publishing:
         if error:
             self._answer(frames.error(self._refusal(frame, error)))
             return
-        entry = stored.result()
+        entry = future.result()
         offset = entry.offset if entry else None
         self._remember(self._stored, frame.id, offset)
         self._accept(frame, offset)

@@ -6,7 +6,6 @@ says that what was sent before it was read. Knows neither sockets nor frames; th
 """
 
 import secrets
-from collections import deque
 from collections.abc import Callable
 
 from django_rooms.protocol.codes import CloseCode
@@ -25,6 +24,8 @@ MAX_PINGS = 16
 
 
 class Pulse:
+    __slots__ = ("_asked_at", "_clock", "_due", "_full_since", "_heard_at", "_pinged", "_pings", "_read", "_sent")
+
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._heard_at = clock()
@@ -37,7 +38,8 @@ class Pulse:
         self._read = 0
         # Since when the bound is reached, or when at the bound the last answer came.
         self._full_since: float | None = None
-        self._pings: deque[tuple[int, int]] = deque(maxlen=MAX_PINGS)
+        # The last pings: their numbers, and what was sent before each.
+        self._pings: list[tuple[int, int]] = []
 
     @property
     def silent_for(self) -> float:
@@ -53,8 +55,14 @@ class Pulse:
         """The peer said something, whatever it is."""
         self._heard_at, self._asked_at, self._due = self._clock(), None, False
 
-    def wrote(self, text: str) -> None:
-        self._sent += len(text) if text.isascii() else len(text.encode())
+    @property
+    def clear(self) -> bool:
+        """Anything may be sent, and no ping has to go before it."""
+        return self._full_since is None and not self._due and self._sent - self._pinged < STEP
+
+    def wrote(self, size: int) -> None:
+        """So many bytes were sent."""
+        self._sent += size
         if self._full_since is None and self._sent - self._read >= UNANSWERED:
             self._full_since = self._clock()
 
@@ -68,7 +76,7 @@ class Pulse:
         if self._due:
             self._due, self._asked_at = False, self._clock()
         number = secrets.randbits(48)
-        self._pings.append((number, self._sent))
+        self._pings = [*self._pings[-MAX_PINGS + 1 :], (number, self._sent)]
         self._pinged = self._sent
         return number
 
@@ -77,8 +85,7 @@ class Pulse:
         for position, (asked, sent) in enumerate(self._pings):
             if asked == number:
                 self._read = sent
-                for _ in range(position + 1):
-                    self._pings.popleft()
+                del self._pings[: position + 1]
                 self._full_since = self._clock() if self._sent - sent >= UNANSWERED else None
                 return
 

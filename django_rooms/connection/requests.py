@@ -1,6 +1,5 @@
 """What one client has asked and was not answered yet: in its order, one at a time."""
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from django_rooms.connection.sending import MAX_UNSENT, Sending
@@ -18,6 +17,8 @@ class Requests:
     Its messages are still taken, because one of them has to say so: within a bound, beyond which it floods.
     """
 
+    __slots__ = ("_characters", "_flooded", "_handle", "_sending", "_waiting", "under_way")
+
     def __init__(
         self, sending: Sending, *, handle: Callable[[Asked], Awaitable[None]], flooded: Callable[[], None]
     ) -> None:
@@ -26,8 +27,8 @@ class Requests:
         self._sending = sending
         self._handle = handle
         self._flooded = flooded
-        # With the characters that each counts for.
-        self._waiting: deque[tuple[Asked, int]] = deque()
+        # With the characters that each counts for. No deque: most of the time it is empty.
+        self._waiting: list[tuple[Asked, int]] = []
         self._characters = 0
 
     async def answer(self, asked: Sequence[Asked], characters: int) -> None:
@@ -38,7 +39,7 @@ class Requests:
         self.under_way = True
         try:
             while self._waiting and await self._sending.eased():
-                frame, characters = self._waiting.popleft()
+                frame, characters = self._waiting.pop(0)
                 self._characters -= characters
                 await self._handle(frame)
         finally:

@@ -12,11 +12,15 @@ from django_rooms.connection.pulse import Pulse
 from django_rooms.protocol import frames
 from django_rooms.protocol.codes import CloseCode
 from django_rooms.protocol.outbox import Outbox, Overflow
+from django_rooms.protocol.text import size_of
 
 logger = logging.getLogger("django_rooms")
 
 # Characters of replies that may wait to be written.
 MAX_UNSENT = 1024 * 1024
+
+# Characters of replies that go into one message.
+MESSAGE = 64 * 1024
 
 # Seconds that one write may take before the peer counts as stuck, and that a last try to close it may take then.
 WRITE_TIMEOUT = 10.0
@@ -24,7 +28,7 @@ CLOSE_TIMEOUT = 1.0
 
 
 class Socket(Protocol):
-    async def send_text(self, text: str) -> None: ...
+    def send_text(self, text: str) -> Coroutine[Any, Any, None]: ...
 
     async def close(self, code: int | None = None, reason: str | None = None) -> None: ...
 
@@ -51,6 +55,11 @@ class Sending:
     reads, and ``failed`` that the socket takes no more.
     """
 
+    __slots__ = (
+        *("_busy", "_eased", "_entries", "_failed", "_flooded", "_last_word", "_loop", "_outbox", "_pulse", "_socket"),
+        *("_task", "_waking", "_writing_since", "state"),
+    )
+
     def __init__(
         self,
         socket: Socket,
@@ -67,12 +76,14 @@ class Sending:
         self._flooded = flooded
         self._failed = failed
         self._outbox = Outbox(MAX_UNSENT)
-        self._busy = False
+        self._busy = self._waking = False
         # Since when a write, or the close, has been waiting for the peer, by the loop's clock.
         self._writing_since: float | None = None
         self._last_word: LastWord | None = None
         self._loop = asyncio.get_running_loop()
-        self._eased = self._loop.create_future()
+        # What is being written; and who waits for room among the replies.
+        self._task: asyncio.Task[None] | None = None
+        self._eased: asyncio.Future[None] | None = None
 
     @property
     def stuck(self) -> bool:
@@ -80,25 +91,46 @@ class Sending:
         return self._writing_since is not None and self._loop.time() - self._writing_since > WRITE_TIMEOUT
 
     def put(self, frame: str) -> None:
-        """Queue a reply. Who has a megabyte of them unread floods."""
+        """Queue a reply. Who has a megabyte of them unread floods.
+
+        What is put in one turn of the loop goes together.
+        """
         if self.state is State.CLOSED:
             return
         try:
             self._outbox.put(frame)
         except Overflow:
             self._flooded()
-        self.wake()
+        self._wake_soon()
 
     def offer(self, frame: str) -> None:
         """Queue something passing, if there is room."""
         if self.state is State.OPEN and not self._pulse.full and self._outbox.offer(frame):
-            self.wake()
+            self._wake_soon()
+
+    def pass_on(self, text: str, size: int) -> bool:
+        """Send a message of so many bytes past the queue, if nothing is in its way; whether it was.
+
+        This is what a room of a thousand does a thousand times for each message: it goes no further than it has to.
+        """
+        if self._busy or self._outbox or self.state is not State.OPEN or not self._pulse.clear:
+            return False
+        self._pulse.wrote(size)
+        task = start(self._socket.send_text(text), self._loop)
+        if not task.done():
+            self._busy, self._task, self._writing_since = True, task, self._loop.time()
+            task.add_done_callback(self._passed)
+        elif (error := task.exception()) is not None:
+            self._fail(error)
+        return True
 
     def wake(self) -> None:
         """There may be something to write, or it may be written now."""
         if not self._busy and self.state is not State.CLOSED:
             self._busy = True
-            self._task = _start(self._write(), self._loop)
+            task = start(self._write(), self._loop)
+            if self._busy:
+                self._task = task
 
     def end(self, last_word: LastWord) -> None:
         """Write what is queued, unless the peer has too much to read already, and a last word; then close."""
@@ -112,7 +144,8 @@ class Sending:
     def drop(self, last_word: LastWord) -> None:
         """The socket is stuck: write nothing more, try for a moment to close it with a word, and let it go."""
         self.stop()
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
         self._writing_since = None
         self._task = self._loop.create_task(self._drop(last_word))
 
@@ -136,26 +169,45 @@ class Sending:
 
     async def _write(self) -> None:
         try:
-            while self.state is not State.CLOSED and (frame := self._next()) is not None:
+            while self.state is not State.CLOSED and (taken := self._next()):
+                text = frames.pack(taken)
                 self._writing_since = self._loop.time()
-                await self._socket.send_text(frame)
+                await self._socket.send_text(text)
                 self._writing_since = None
-                self._pulse.wrote(frame)
+                self._pulse.wrote(size_of(text))
                 if not self._outbox.crowded or self._pulse.full:
                     self._ease()
             if self.state is State.ENDING and self._last_word is not None:
                 await self._say(self._last_word)
         except Exception as error:
-            # The peer went away while it was written to.
-            logger.debug("A frame could not be sent: %r", error)
-            self._failed()
+            self._fail(error)
         finally:
-            self._busy = False
+            self._busy, self._task = False, None
 
-    def _next(self) -> str | None:
+    def _passed(self, task: "asyncio.Task[None]") -> None:
+        self._busy, self._task, self._writing_since = False, None, None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+        self.wake()
+
+    def _fail(self, error: BaseException) -> None:
+        """The peer went away while it was written to."""
+        logger.debug("A frame could not be sent: %r", error)
+        self._failed()
+
+    def _next(self) -> list[str]:
+        """The frames of the next message. Entries come behind all replies, of which one may say where they begin."""
         if (number := self._pulse.question()) is not None:
-            return frames.ping(number)
-        return None if self._pulse.full else self._outbox.take() or self._entries()
+            return [frames.ping(number)]
+        if self._pulse.full:
+            return []
+        taken, characters = [], 0
+        while self._outbox and len(taken) < frames.MAX_BATCH - 1 and characters < MESSAGE:
+            taken.append(self._outbox.take())
+            characters += len(taken[-1])
+        if not self._outbox and characters < MESSAGE and (entries := self._entries()) is not None:
+            taken.append(entries)
+        return taken
 
     async def _say(self, last_word: LastWord) -> None:
         self._writing_since = self._loop.time()
@@ -176,8 +228,17 @@ class Sending:
         # An IntEnum is no close code to autobahn, and so to daphne: it asks for the very type.
         await self._socket.close(int(last_word.code), _close_reason(last_word.reason))
 
+    def _wake_soon(self) -> None:
+        if not self._busy and not self._waking:
+            self._waking = True
+            self._loop.call_soon(self._woken)
+
+    def _woken(self) -> None:
+        self._waking = False
+        self.wake()
+
     def _ease(self) -> None:
-        if not self._eased.done():
+        if self._eased is not None and not self._eased.done():
             self._eased.set_result(None)
 
 
@@ -186,7 +247,7 @@ def _close_reason(reason: str) -> str:
     return reason.encode()[:120].decode(errors="ignore")
 
 
-def _start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
+def start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
     """A task that, from Python 3.12 on, is done at once where nothing blocks: most writes."""
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, eager_start=True)

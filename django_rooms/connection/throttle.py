@@ -8,6 +8,8 @@ BURST = 40
 
 
 class Bucket:
+    __slots__ = ("_at", "_burst", "_clock", "_left", "_rate")
+
     def __init__(self, clock: Callable[[], float], rate: float = RATE, burst: int = BURST) -> None:
         self._clock = clock
         self._rate = rate

@@ -14,6 +14,8 @@ from django_rooms.doorbell import bell
 from django_rooms.doorbell.listener import Listener
 from django_rooms.feeds.blocks import Blocks, Shelf
 from django_rooms.feeds.presence import RoomPresence
+from django_rooms.feeds.rounds import Rounds
+from django_rooms.feeds.told import Gathered, Told, entries
 from django_rooms.log import pages, store
 from django_rooms.log.pages import EXTRACT, Extract, Head, Page
 from django_rooms.names import group_name
@@ -36,8 +38,8 @@ class Follower(Protocol):
     def wake(self, room: str) -> None:
         """The room has something new: ask its feed for what comes after you."""
 
-    def hear_event(self, room: str, frame: str) -> None:
-        """Something passing was said in the room."""
+    def hear(self, told: Told) -> None:
+        """The room tells this to all who follow it."""
 
     def hear_message(self, message: dict[str, Any]) -> None:
         """The layer brought a message of the host's own for everybody in the room."""
@@ -46,13 +48,20 @@ class Follower(Protocol):
 class RoomFeed:
     """A feed with its connections and with access to the log."""
 
-    def __init__(self, name: str, look_soon: Callable[[], None], shelf: Shelf, max_characters: int) -> None:
+    def __init__(
+        self, name: str, look_soon: Callable[[], None], shelf: Shelf, max_characters: int, rounds: Rounds
+    ) -> None:
         self.name = name
         # Who is in the room; ``None`` where its class does not tell.
         self.presence: RoomPresence | None = None
         self.followers: set[Follower] = set()
         self.waiting = 0
         self.feed = Feed(name, max_characters=max_characters)
+        self._rounds = rounds
+        self._gathered = Gathered(name)
+        # The offset that those who are live have been told.
+        self._told = 0
+        self._entries_wait = False
         self.floor = 0
         self.opening = asyncio.create_task(self._open())
         self._healing: asyncio.Task[None] | None = None
@@ -97,17 +106,35 @@ class RoomFeed:
             self._blocks.forget()
         match heard:
             case Heard.DELIVERED:
-                self.wake()
+                self._entries_come()
             case Heard.GAP:
-                self.wake()
+                self._entries_come()
                 self._heal(GAP_WAIT)
             case Heard.RESET:
                 self.reopen()
 
     def hear_event(self, frame: str, sender: Follower | None = None) -> None:
-        for follower in tuple(self.followers):
-            if follower is not sender:
-                follower.hear_event(self.name, frame)
+        self._gathered.add_event(frame, sender)
+        self._rounds.want(self)
+
+    def tell(self) -> None:
+        """One round: all that has come since the last one. Who cannot take it as it is asks for what it wants."""
+        start, self._told = self._told, self.feed.delivered
+        run = self.feed.after(start) if self._entries_wait and self.opening.done() else None
+        if self._entries_wait and run is None:
+            self.wake()  # It is further than the tail goes back, or nothing but that the log goes on.
+        self._entries_wait = False
+        more = run is not None and run.last < self.feed.delivered
+        news = entries(self.name, self.feed.epoch, start, run, more=more) if run is not None else None
+        followers = tuple(self.followers)
+        for told in self._gathered.take(news):
+            for follower in followers:
+                follower.hear(told)
+
+    def _entries_come(self) -> None:
+        self._entries_wait = True
+        self._gathered.add_entries()
+        self._rounds.want(self)
 
     def look(self, known: Position, head: Head) -> None:
         """A look that began when ``known`` was this feed's position found that the log reaches to ``head``."""
@@ -137,6 +164,7 @@ class RoomFeed:
 
     def close(self) -> None:
         self._closed = True
+        self._rounds.forget(self)
         self._blocks.close()
         self._listener.stop()
         if self.presence is not None:
@@ -167,6 +195,7 @@ class RoomFeed:
         self._blocks.forget()
         self.floor = extract.floor
         self.feed.open(extract.epoch, extract.last, extract.texts)
+        self._told = extract.last
         # More than one read takes, or rung meanwhile.
         if self.feed.hear(extract.epoch, 0, [], max(extract.head, self._heard.get(extract.epoch, 0))) is Heard.GAP:
             self._heal(0)

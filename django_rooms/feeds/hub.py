@@ -16,6 +16,8 @@ from django_rooms.doorbell.echo import Echo
 from django_rooms.feeds.blocks import Shelf
 from django_rooms.feeds.feed import Follower, RoomFeed
 from django_rooms.feeds.presence import Reader, RoomPresence
+from django_rooms.feeds.rounds import Rounds
+from django_rooms.handover import handover
 from django_rooms.log import pages, store
 from django_rooms.log.pages import Head
 from django_rooms.log.store import News
@@ -43,9 +45,11 @@ class Hub:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.handover = handover()
         self.feeds: dict[str, RoomFeed] = {}
         self._shelf = Shelf(_half())
         self._reader = Reader()
+        self._rounds = Rounds()
         self._soon = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._calling: asyncio.Task[None] | None = None
@@ -57,7 +61,7 @@ class Hub:
         """
         feed = self.feeds.get(name)
         if feed is None:
-            feed = self.feeds[name] = RoomFeed(name, self._soon.set, self._shelf, self._share())
+            feed = self.feeds[name] = RoomFeed(name, self._soon.set, self._shelf, self._share(), self._rounds)
             if names is not None:
                 feed.presence = RoomPresence(name, names, feed.wake, self._reader)
         if feed.failed:
@@ -179,9 +183,7 @@ def _hear_presence(rooms: Collection[str]) -> None:
 
 def _in_each_hub(method: Callable[..., None], *args: object) -> None:
     for one in hub.all():
-        # A loop that is closed between the check and the call has nobody left to tell.
-        with suppress(RuntimeError):
-            one.loop.call_soon_threadsafe(method, one, *args)
+        one.handover.call(method, one, *args)
 
 
 store.listeners.append(_hear)

@@ -13,6 +13,7 @@ from itertools import islice
 
 from django_rooms.protocol import frames
 from django_rooms.protocol.entries import blank, blanking, is_edit
+from django_rooms.protocol.text import size_of
 
 # Entries held back behind a gap, and their characters. Beyond it they are let go: the log has them.
 MAX_HELD = 256
@@ -38,6 +39,8 @@ class Run:
     """A contiguous run of entries, as the frame that every connection at its start is sent."""
 
     frame: str
+    # Its bytes in UTF-8.
+    size: int
     last: int
 
 
@@ -116,7 +119,7 @@ class Feed:
             frame = frames.entries(self.room, texts, epoch=self.epoch if offset == 0 else None)
             if len(self._runs) >= KEPT_RUNS:
                 del self._runs[next(iter(self._runs))]
-            run = self._runs[offset] = Run(frame, offset + len(texts))
+            run = self._runs[offset] = Run(frame, size_of(frame), offset + len(texts))
         return run
 
     def texts_after(self, offset: int) -> list[str]:

@@ -1,12 +1,12 @@
 """The wire, version 1: what a client may say, checked, and what a server says, as text."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Author, Position
-from django_rooms.protocol.text import MAX_INTEGER, BadText, check, dumps, loads
+from django_rooms.protocol.text import MAX_INTEGER, BadText, check, dumps, encoded, loads_sound, size_of
 
 VERSION = 1
 SUBPROTOCOL = f"rooms.v{VERSION}"
@@ -101,24 +101,28 @@ Frame = Join | Leave | Publish | Edit | Remove | Event | History | Ping | Pong
 def decode(text: str, *, body_bytes: int) -> list[Frame | FrameError]:
     """The frames in one WebSocket message; in the place of a bad one, the error to answer it with."""
     try:
-        value = loads(text)
+        value, sound = loads_sound(text)
     except BadText as error:
         return [FrameError(ErrorCode.BAD_JSON, str(error))]
     if not isinstance(value, list):
-        return [_frame(value, body_bytes)]
+        return [_frame(value, body_bytes, sound=sound)]
     if not 1 <= len(value) <= MAX_BATCH:
         return [FrameError(ErrorCode.BAD_FRAME, f"An array has 1 to {MAX_BATCH} frames; this one has {len(value)}.")]
-    return [_frame(item, body_bytes) for item in value]
+    return [_frame(item, body_bytes, sound=sound) for item in value]
 
 
-def _frame(value: Any, body_bytes: int) -> Frame | FrameError:
+def _frame(value: Any, body_bytes: int, *, sound: bool) -> Frame | FrameError:
+    """``sound``: nothing in it can be refused by ``text.check``."""
     if not isinstance(value, dict):
         return FrameError(ErrorCode.BAD_FRAME, f"A frame is an object, not {_name_of(value)}.")
     ref, room = None, None
     try:
-        ref = _ref(value.get("ref"))
-        room = _optional_string(value, "room")
-        _kept(value)
+        # What is checked here as a whole needs no check of its parts; what fails still has a ref to be answered under.
+        bad = None if sound else _problem(value)
+        ref = _ref(value.get("ref"), bad)
+        room = _optional_string(value, "room", bad)
+        if bad is not None:
+            raise bad
         read = _READERS.get(value["type"] if isinstance(value.get("type"), str) else "")
         if read is None:
             raise FrameError(ErrorCode.UNKNOWN_TYPE, f"There is no frame of type {value.get('type')!r:.80}.")
@@ -133,16 +137,16 @@ def _join(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) ->
 
 
 def _publish(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Publish:
-    return Publish(ref, room, check_id(value.get("id")), body_text(value.get("body"), body_bytes))
+    return Publish(ref, room, _id(value.get("id")), _body_text(value.get("body"), body_bytes))
 
 
 def _edit(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Edit:
     target = _integer(value, "target", 1, MAX_INTEGER)
-    return Edit(ref, room, check_id(value.get("id")), target, body_text(value.get("body"), body_bytes))
+    return Edit(ref, room, _id(value.get("id")), target, _body_text(value.get("body"), body_bytes))
 
 
 def _remove(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Remove:
-    return Remove(ref, room, check_id(value.get("id")), _integer(value, "target", 1, MAX_INTEGER))
+    return Remove(ref, room, _id(value.get("id")), _integer(value, "target", 1, MAX_INTEGER))
 
 
 def _event(ref: Ref, room: str | None, value: dict[str, Any], body_bytes: int) -> Event:
@@ -181,9 +185,13 @@ def position(value: Any) -> Position | None:
 
 def check_id(value: Any) -> str:
     """An id is 1–64 characters, chosen by the client, the same each time that the same thing is sent."""
+    return _kept(_id(value))
+
+
+def _id(value: Any) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID:
         raise FrameError(ErrorCode.BAD_ID, f"'id' is a string of 1 to {MAX_ID} characters.")
-    return _kept(value)
+    return value
 
 
 def check_event(name: Any, body: Any, body_bytes: int) -> str:
@@ -197,38 +205,49 @@ def check_event(name: Any, body: Any, body_bytes: int) -> str:
 
 def body_text(body: Any, body_bytes: int) -> str:
     """The text of an entry's body, which is an object, so that fields can be added later."""
+    return _body_text(body, body_bytes, dumps)
+
+
+def _body_text(body: Any, body_bytes: int, encode: Callable[[Any], str] = encoded) -> str:
     if not isinstance(body, dict):
         raise FrameError(ErrorCode.BAD_BODY, f"'body' is an object, not {_name_of(body)}.")
     try:
-        text = dumps(body)
+        text = encode(body)
     except BadText as error:
         raise FrameError(ErrorCode.BAD_BODY, str(error)) from None
-    if (size := len(text.encode())) > body_bytes:
+    if (size := size_of(text)) > body_bytes:
         raise FrameError(ErrorCode.TOO_LARGE, f"'body' may have {body_bytes} bytes; this one has {size}.")
     return text
 
 
-def _ref(value: Any) -> Ref:
+def _ref(value: Any, bad: FrameError | None) -> Ref:
     if isinstance(value, bool) or not isinstance(value, int | str | None):
         raise FrameError(ErrorCode.BAD_FRAME, "'ref' is an integer or a string.")
     if isinstance(value, str) and len(value) > MAX_REF:
         raise FrameError(ErrorCode.BAD_FRAME, f"'ref' has at most {MAX_REF} characters.")
-    return _kept(value)
+    return value if bad is None else _kept(value)
 
 
-def _optional_string(value: dict[str, Any], field: str) -> str | None:
+def _optional_string(value: dict[str, Any], field: str, bad: FrameError | None) -> str | None:
     item = value.get(field)
     if item is not None and not isinstance(item, str):
         raise FrameError(ErrorCode.BAD_FRAME, f"'{field}' is a string, not {_name_of(item)}.")
-    return _kept(item)
+    return item if bad is None else _kept(item)
 
 
 def _kept(value: Any) -> Any:
     """What cannot be stored or sent is refused, and never repeated in the refusal."""
+    if (bad := _problem(value)) is not None:
+        raise bad
+    return value
+
+
+def _problem(value: Any) -> FrameError | None:
     try:
-        return check(value)
+        check(value)
     except BadText as error:
-        raise FrameError(ErrorCode.BAD_JSON, str(error)) from None
+        return FrameError(ErrorCode.BAD_JSON, str(error))
+    return None
 
 
 def _integer(value: dict[str, Any], field: str, least: int, most: int, default: int | None = None) -> int:
@@ -246,6 +265,11 @@ def _name_of(value: Any) -> str:
 
 
 # What a server says.
+
+
+def pack(frames: Sequence[str]) -> str:
+    """Frames as one WebSocket message: one alone, or an array of at most ``MAX_BATCH``."""
+    return frames[0] if len(frames) == 1 else f"[{','.join(frames)}]"
 
 
 def welcome(*, connection: str, user: Author | None, ping: float, pong: float, limits: dict[str, int]) -> str:
@@ -274,8 +298,10 @@ def joined(
     present: str,
 ) -> str:
     """``present``: who is there, as it was encoded once for all."""
-    head = {"type": "joined", "ref": ref, "room": room, "position": position.as_dict(), "recovered": recovered}
-    return _with_entries({**head, "more": more, "can": can}, texts, f'"present":{present},')
+    at = f'{{"epoch":{encoded(position.epoch)},"offset":{position.offset}}}'
+    where = f'"ref":{_ref_text(ref)},"room":{encoded(room)},"position":{at}'
+    how = f'"recovered":{_BOOLEAN[recovered]},"more":{_BOOLEAN[more]},"can":{encoded(can)},"present":{present}'
+    return f'{{"type":"joined",{where},{how},"entries":[{",".join(texts)}]}}'
 
 
 def reset(room: str, position: Position, texts: Iterable[str], reason: str, *, more: bool) -> str:
@@ -286,17 +312,17 @@ def reset(room: str, position: Position, texts: Iterable[str], reason: str, *, m
 
 def entries(room: str, texts: Iterable[str], *, epoch: str | None = None) -> str:
     """``epoch`` goes along with the first entry of a room, which had none before."""
-    head = {"type": "entries", "room": room}
-    return _with_entries({**head, "epoch": epoch} if epoch else head, texts)
+    also = f'"epoch":{encoded(epoch)},' if epoch else ""
+    return f'{{"type":"entries","room":{encoded(room)},{also}"entries":[{",".join(texts)}]}}'
 
 
 def history(ref: Ref, room: str, texts: Iterable[str], *, more: bool) -> str:
     return _with_entries({"type": "history", "ref": ref, "room": room, "more": more}, texts)
 
 
-def _with_entries(head: dict[str, Any], texts: Iterable[str], also: str = "") -> str:
+def _with_entries(head: dict[str, Any], texts: Iterable[str]) -> str:
     """Entries are encoded once and pasted here."""
-    return f'{dumps(head)[:-1]},{also}"entries":[{",".join(texts)}]}}'
+    return f'{dumps(head)[:-1]},"entries":[{",".join(texts)}]}}'
 
 
 def left(ref: Ref, room: str) -> str:
@@ -309,7 +335,14 @@ def expelled(room: str, code: ErrorCode, reason: str) -> str:
 
 
 def ok(ref: Ref, offset: int | None) -> str:
-    return dumps({"type": "ok", "ref": ref, "offset": offset})
+    return f'{{"type":"ok","ref":{_ref_text(ref)},"offset":{"null" if offset is None else offset}}}'
+
+
+_BOOLEAN = {True: "true", False: "false"}
+
+
+def _ref_text(ref: Ref) -> str:
+    return f"{ref}" if type(ref) is int else encoded(ref)
 
 
 def event(room: str, name: str, author: Author | None, body: Any) -> str:

@@ -11,10 +11,16 @@ class Overflow(Exception):
 
 
 class Outbox:
+    __slots__ = ("_frames", "characters", "max_characters")
+
     def __init__(self, max_characters: int) -> None:
         self.max_characters = max_characters
         self.characters = 0
-        self._frames: deque[str] = deque()
+        # None while nothing waits: an empty deque holds three quarters of a KiB, in each of ten thousand connections.
+        self._frames: deque[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self._frames or ())
 
     @property
     def crowded(self) -> bool:
@@ -25,6 +31,8 @@ class Outbox:
         """Queue a reply, or raise :class:`Overflow`: a reply is never dropped, so the connection has to end."""
         if not self._has_room_for(frame):
             raise Overflow
+        if self._frames is None:
+            self._frames = deque()
         self._frames.append(frame)
         self.characters += len(frame)
 
@@ -39,6 +47,8 @@ class Outbox:
         if not self._frames:
             return None
         frame = self._frames.popleft()
+        if not self._frames:
+            self._frames = None
         self.characters -= len(frame)
         return frame
 

@@ -26,8 +26,8 @@ class Follower:
     def wake(self, room):
         self.news.set()
 
-    def hear_event(self, room, frame):
-        pass
+    def hear(self, told):
+        self.news.set()
 
     async def rest(self, most=10):
         """All frames that can be had now, as ``(type, offsets)``."""

@@ -166,7 +166,7 @@ async def test_who_leaves_a_room_whose_log_is_being_read_is_answered_and_goes_on
 
     class Socket:
         async def send_text(self, text):
-            sent.append(text)
+            sent.extend(text[1:-1].split(",") if text.startswith("[") else [text])
             written.set()
 
     sending = Sending(Socket(), Pulse(lambda: 0.0), entries=lambda: places.entries(), flooded=list, failed=list)

@@ -5,6 +5,7 @@ import pytest
 from django_rooms.connection import pulse
 from django_rooms.connection.pulse import MAX_PINGS, PING, PONG, STEP, UNANSWERED, Pulse
 from django_rooms.protocol.codes import CloseCode
+from django_rooms.protocol.text import size_of
 
 FULL = UNANSWERED // STEP
 
@@ -18,7 +19,7 @@ class Peer:
         self.pings = []
 
     def write(self, size, character="x"):
-        self.pulse.wrote(character * (size // len(character.encode())))
+        self.pulse.wrote(size_of(character * (size // len(character.encode()))))
         if (number := self.pulse.question()) is not None:
             self.pings.append(number)
 

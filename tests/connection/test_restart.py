@@ -9,7 +9,7 @@ from communicating import client, heard, one_loop
 from django.urls import path
 
 from django_rooms import get_room
-from django_rooms.connection import conversation, pulse, sending
+from django_rooms.connection import conversation, watch, pulse, sending
 from django_rooms.connection.drain import drain
 from django_rooms.consumers import RoomConsumer
 from django_rooms.feeds.hub import hub
@@ -182,7 +182,7 @@ async def test_entries_wait_in_the_log_until_a_ping_is_answered(small_bounds):
 
 @one_loop
 async def test_who_answers_no_ping_at_the_bound_is_closed_and_may_come_back(small_bounds, monkeypatch):
-    monkeypatch.setattr(conversation, "TICK", 0)
+    monkeypatch.setattr(watch, "TICK", 0)
     async with client() as ann:
         await ann.receive("welcome")
         ann.answers_pings = False
@@ -196,7 +196,7 @@ async def test_who_answers_no_ping_at_the_bound_is_closed_and_may_come_back(smal
 
 @one_loop
 async def test_a_socket_that_takes_nothing_is_closed_where_it_lets_us(monkeypatch):
-    monkeypatch.setattr(conversation, "TICK", 0)
+    monkeypatch.setattr(watch, "TICK", 0)
     stuck = asyncio.Event()
 
     class Stuck(RoomConsumer):

@@ -8,6 +8,7 @@ import pytest
 from django_rooms.connection import pulse, sending
 from django_rooms.connection.pulse import Pulse
 from django_rooms.connection.sending import LastWord, Sending, State
+from django_rooms.protocol import frames
 from django_rooms.protocol.codes import CloseCode
 
 
@@ -15,7 +16,7 @@ class Socket:
     """Takes what it is sent, or waits while ``stuck``."""
 
     def __init__(self):
-        self.sent, self.closed_with = [], None
+        self.sent, self.messages, self.closed_with = [], [], None
         self.open = asyncio.Event()
         self.open.set()
         self.error = None
@@ -24,7 +25,8 @@ class Socket:
         await self.open.wait()
         if self.error:
             raise self.error
-        self.sent.append(text)
+        self.messages.append(text)
+        self.sent += text[1:-1].split(",") if text.startswith("[") else [text]
 
     async def close(self, code=None, reason=None):
         self.closed_with = code, reason
@@ -62,6 +64,76 @@ async def test_replies_are_written_before_entries(parts):
     socket.open.set()
     await settled()
     assert socket.sent == ["a", "b", "c", "entries"]
+
+
+async def test_what_is_put_in_one_turn_goes_as_one_message(parts):
+    out, socket, entries, _ = parts
+    entries.frames = ["entries"]
+    out.put("a")
+    out.put("b")
+    await settled()
+    assert socket.messages == ["[a,b,entries]"]
+
+
+async def test_a_message_has_no_more_frames_than_a_client_has_to_take(parts):
+    out, socket, _, _ = parts
+    for n in range(150):
+        out.put(f"{n}")
+    await settled()
+    assert socket.sent == [f"{n}" for n in range(150)]
+    assert max(message.count(",") + 1 for message in socket.messages) <= frames.MAX_BATCH
+
+
+async def test_entries_do_not_overtake_a_reply_that_did_not_fit(parts, monkeypatch):
+    monkeypatch.setattr(sending, "MESSAGE", 10)
+    out, socket, entries, _ = parts
+    entries.frames = ["entries"]
+    for n in range(3):
+        out.put(f"{n}" * 10)
+    await settled()
+    assert socket.messages == ["0" * 10, "1" * 10, "2" * 10, "entries"]
+
+
+async def test_what_the_room_tells_is_passed_on_where_nothing_waits(parts):
+    out, socket, _, _ = parts
+    assert out.pass_on("told", 4)
+    await settled()
+    assert socket.sent == ["told"]
+    out.put("a")
+    assert not out.pass_on("told", 4)
+    await settled()
+    assert socket.sent == ["told", "a"]
+
+
+async def test_nothing_is_passed_on_while_the_socket_takes_nothing(parts):
+    out, socket, _, _ = parts
+    socket.open.clear()
+    assert out.pass_on("first", 5)
+    await settled()
+    assert not out.pass_on("second", 6)
+    out.put("a")
+    socket.open.set()
+    await settled()
+    assert socket.sent == ["first", "a"]
+
+
+async def test_nothing_is_passed_on_that_a_ping_has_to_go_before(bounded):
+    out, socket, _, _ = bounded
+    assert out.pass_on("x" * 1_000, 1_000)
+    await settled()
+    assert not out.pass_on("x", 1)
+    out.wake()
+    await settled()
+    assert json.loads(socket.sent[-1])["type"] == "ping"
+    assert out.pass_on("x", 1)
+
+
+async def test_a_socket_that_fails_what_is_passed_on_is_told(parts):
+    out, socket, _, failures = parts
+    socket.error = ConnectionResetError()
+    assert out.pass_on("told", 4)
+    await settled()
+    assert failures == [True]
 
 
 async def test_what_is_queued_is_written_before_the_last_word(parts):
@@ -126,6 +198,7 @@ async def test_who_reads_too_little_is_read_from_no_more(monkeypatch):
     await out.eased()
     socket.open.clear()
     out.put("x" * 10)
+    await settled()  # This one is being written.
     out.put("x" * 60)
     waiting = asyncio.ensure_future(out.eased())
     await settled()
@@ -141,6 +214,7 @@ async def test_an_end_lets_go_of_who_waits_for_room(monkeypatch, end):
     out = Sending(socket, Pulse(lambda: 0.0), entries=Entries(), flooded=list, failed=list)
     socket.open.clear()
     out.put("x" * 10)
+    await settled()  # This one is being written.
     out.put("x" * 60)
     waiting = asyncio.ensure_future(out.eased())
     await settled()
@@ -166,6 +240,7 @@ async def bounded(monkeypatch):
     """Parts of a sending whose peer may have 8,000 bytes unread, with a ping for every 1,000."""
     monkeypatch.setattr(pulse, "UNANSWERED", 8_000)
     monkeypatch.setattr(pulse, "STEP", 1_000)
+    monkeypatch.setattr(sending, "MESSAGE", 1_000)
     socket, entries, peer = Socket(), Entries(), Pulse(lambda: 0.0)
     return Sending(socket, peer, entries=entries, flooded=list, failed=list), socket, entries, peer
 

@@ -33,8 +33,8 @@ class Follower:
     def wake(self, room):
         self.woken.set()
 
-    def hear_event(self, room, frame):
-        pass
+    def hear(self, told):
+        self.woken.set()
 
     def hear_message(self, message):
         self.messages.append(message)
