@@ -92,17 +92,17 @@ class Connection:
         if self.sending.state is not State.OPEN:
             return
         self._pulse.heard()
-        if len(text) > settings.FRAME_BYTES or len(text.encode("utf-8", "replace")) > settings.FRAME_BYTES:
+        if len(text) > settings.FRAME_BYTES or _size_of(text) > settings.FRAME_BYTES:
             message = f"A message may have {settings.FRAME_BYTES} bytes."
             self.sending.put(frames.error(FrameError(ErrorCode.TOO_LARGE, message)))
             self.end(CloseCode.TOO_LARGE, message)
             return
         asked = frames.decode(text, body_bytes=settings.BODY_BYTES)
-        for pong in (frame for frame in asked if isinstance(frame, Pong)):
-            # What waits for this would wait for ever if it had to wait for its turn.
-            self._pulse.answered(pong.n)
-            self._attending.answered(pong.n)
-            self.sending.wake()
+        for frame in asked:
+            if type(frame) is Pong:  # What waits for this would wait for ever if it had to wait for its turn.
+                self._pulse.answered(frame.n)
+                self._attending.answered(frame.n)
+                self.sending.wake()
         await self._requests.answer(asked, len(text))
         self._settle()
 
@@ -349,6 +349,11 @@ class Connection:
         """Somebody who may has put this person out of the room."""
         self._places.leave(room)
         self.sending.put(frames.expelled(room, ErrorCode.DISCONNECTED, _DISCONNECTED))
+
+
+def _size_of(text: str) -> int:
+    """In bytes; of what a client sends, which may be no text."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 _RESTARTS = "The server restarts."

@@ -5,7 +5,7 @@ be stored behind them.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Any
 
@@ -133,18 +133,21 @@ class Publishing:
         self._settled()
 
     def _end(self, frame: Said, future: "Future[Entry | None]") -> None:
-        error = None if future.cancelled() else future.exception()
+        try:
+            entry, error = future.result(), None
+        except CancelledError:
+            self._under_way.pop(future, None)
+            return
+        except Exception as failure:
+            entry, error = None, failure
         if not isinstance(error, PASSING) or self._is_settled(frame.id):
             self._under_way.pop(future, None)
-        if future.cancelled():
-            return
         if error and frame.id in self._stored:  # Another copy of it.
             self._accept(frame, self._stored[frame.id])
             return
         if error:
             self._answer(frames.error(self._refusal(frame, error)))
             return
-        entry = future.result()
         offset = entry.offset if entry else None
         self._remember(self._stored, frame.id, offset)
         self._accept(frame, offset)

@@ -33,12 +33,15 @@ class Requests:
 
     async def answer(self, asked: Sequence[Asked], characters: int) -> None:
         """Answer what waits and then ``asked``, a message of so many ``characters``, as far as may be now."""
-        each = max(FRAME, characters // max(len(asked), 1))
-        self._waiting.extend((frame, each) for frame in asked)
-        self._characters += each * len(asked)
         self.under_way = True
         try:
-            while self._waiting and await self._sending.eased():
+            if len(asked) == 1 and not self._waiting and not self._sending.crowded:
+                await self._handle(asked[0])
+                return
+            each = max(FRAME, characters // max(len(asked), 1))
+            self._waiting.extend((frame, each) for frame in asked)
+            self._characters += each * len(asked)
+            while self._waiting and (not self._sending.crowded or await self._sending.eased()):
                 frame, characters = self._waiting.pop(0)
                 self._characters -= characters
                 await self._handle(frame)

@@ -109,12 +109,18 @@ class Sending:
             self._wake_soon()
 
     def pass_on(self, text: str, size: int) -> bool:
-        """Send a message of so many bytes past the queue, if nothing is in its way; whether it was.
+        """Send a frame or an array of them, of so many bytes, behind the replies that wait, if nothing else is in its way;
+        whether it was.
 
         This is what a room of a thousand does a thousand times for each message: it goes no further than it has to.
         """
-        if self._busy or self._outbox or self.state is not State.OPEN or not self._pulse.clear:
+        if self._busy or self.state is not State.OPEN or not self._pulse.clear:
             return False
+        if self._outbox:
+            if text.startswith("[") or len(self._outbox) >= frames.MAX_BATCH or self._outbox.characters > MESSAGE:
+                return False
+            text = frames.pack([*self._outbox.take_all(), text])
+            size = size_of(text)
         self._pulse.wrote(size)
         task = start(self._socket.send_text(text), self._loop)
         if not task.done():
@@ -153,6 +159,11 @@ class Sending:
         """The socket is gone."""
         self.state = State.CLOSED
         self._ease()
+
+    @property
+    def crowded(self) -> bool:
+        """Half of what may wait does, or the end has come."""
+        return self._outbox.crowded or self.state is not State.OPEN
 
     async def eased(self) -> bool:
         """Wait while half of what may wait does: who reads less than it asks for is read from no more.

@@ -9,10 +9,14 @@ import logging
 import random
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from typing import Any
 
 from django_rooms.conf import settings
 from django_rooms.doorbell import bell
+from django_rooms.doorbell.bell import peal_groups
 from django_rooms.doorbell.echo import Echo
+from django_rooms.doorbell.layers import layer, reaches_other_processes
+from django_rooms.doorbell.listener import Listener
 from django_rooms.feeds.blocks import Shelf
 from django_rooms.feeds.feed import Follower, RoomFeed
 from django_rooms.feeds.presence import Reader, RoomPresence
@@ -53,6 +57,7 @@ class Hub:
         self._soon = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._calling: asyncio.Task[None] | None = None
+        self._listener: Listener | None = None
 
     async def feed(self, name: str, names: int | None = None) -> RoomFeed:
         """The room's feed, open. Follow it before the next ``await``, or let it go.
@@ -70,6 +75,9 @@ class Hub:
             self._looking = self.loop.create_task(self._look())
         if self._calling is None or self._calling.done():
             self._calling = self.loop.create_task(Echo(self._join_anew).run())
+        if self._listener is None and reaches_other_processes():
+            # What was pealed before the layer was listening to is found by a look.
+            self._listener = Listener(peal_groups(layer()), self.hear_peal, lambda channel: self._soon.set())
         feed.waiting += 1
         try:
             # One waiter's end does not end the reading for the others.
@@ -94,11 +102,23 @@ class Hub:
         if not self.feeds and self._calling is not None:
             self._calling.cancel()
             self._calling = None  # It is not done yet, and who comes in the same moment needs another one.
+        if not self.feeds and self._listener is not None:
+            self._listener.stop()
+            self._listener = None
 
     def hear(self, news: list[News]) -> None:
         for item in news:
             if feed := self.feeds.get(item.room):
                 feed.hear(item.epoch, item.first, item.texts, item.head)
+
+    def hear_peal(self, message: dict[str, Any]) -> None:
+        """News of many rooms, for all processes, of which this one follows some."""
+        if message["from"] == bell.process():
+            return
+        for room, epoch, first, head, texts in message["news"]:
+            if feed := self.feeds.get(room):
+                feed.hear(epoch, first, texts, head)
+        self.hear_presence(message["present"])
 
     def hear_event(self, room: str, frame: str, sender: Follower | None = None) -> None:
         if feed := self.feeds.get(room):
@@ -111,6 +131,8 @@ class Hub:
                 feed.presence.changed()
 
     def _join_anew(self) -> None:
+        if self._listener is not None:
+            self._listener.anew()
         for feed in self.feeds.values():
             feed.join_anew()
 

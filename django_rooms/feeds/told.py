@@ -1,8 +1,7 @@
 """What a room tells in one round: entries, or events, as one message that is encoded once for all who follow it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django_rooms.protocol.entries import Position
 from django_rooms.protocol.feed import Run
@@ -17,8 +16,7 @@ MAX_CHARACTERS = 64 * 1024
 Event = tuple[str, Any]
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """A message for whoever is at ``start``, and is at ``end`` with it; both ``None`` where it is of events.
 
     Who cannot be sent it as it is asks the feed, or is offered the events one by one.
@@ -35,7 +33,7 @@ class Told:
 
     def concerns(self, follower: Any) -> bool:
         """Whether all of it is news to ``follower``."""
-        return all(sender is not follower for _, sender in self.events)
+        return not self.events or all(sender is not follower for _, sender in self.events)
 
 
 class Gathered:

@@ -7,9 +7,9 @@ feed, and asks for what comes after it.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
+from typing import NamedTuple
 
 from django_rooms.protocol import frames
 from django_rooms.protocol.entries import blank, blanking, is_edit
@@ -34,8 +34,7 @@ class Heard(Enum):
     RESET = auto()
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A contiguous run of entries, as the frame that every connection at its start is sent."""
 
     frame: str

@@ -52,5 +52,9 @@ class Outbox:
         self.characters -= len(frame)
         return frame
 
+    def take_all(self) -> list[str]:
+        frames, self._frames, self.characters = list(self._frames or ()), None, 0
+        return frames
+
     def _has_room_for(self, frame: str) -> bool:
         return not self._frames or self.characters + len(frame) <= self.max_characters

@@ -16,6 +16,10 @@ class Sending:
         self.open.set()
         self.full = False
 
+    @property
+    def crowded(self):
+        return self.full or not self.open.is_set()
+
     async def eased(self):
         if self.full:
             return False

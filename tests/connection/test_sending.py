@@ -99,10 +99,23 @@ async def test_what_the_room_tells_is_passed_on_where_nothing_waits(parts):
     assert out.pass_on("told", 4)
     await settled()
     assert socket.sent == ["told"]
+
+
+async def test_what_the_room_tells_goes_behind_the_replies_and_with_them(parts):
+    out, socket, _, _ = parts
     out.put("a")
-    assert not out.pass_on("told", 4)
+    out.put("b")
+    assert out.pass_on("told", 4)
     await settled()
-    assert socket.sent == ["told", "a"]
+    assert socket.messages == ["[a,b,told]"]
+
+
+@pytest.mark.parametrize(("replies", "told"), [(64, "told"), (1, "[two,events]")])
+async def test_what_the_room_tells_waits_where_one_message_does_not_take_it(parts, replies, told):
+    out, _, _, _ = parts
+    for n in range(replies):
+        out.put(f"{n}")
+    assert not out.pass_on(told, len(told))
 
 
 async def test_nothing_is_passed_on_while_the_socket_takes_nothing(parts):
