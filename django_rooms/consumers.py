@@ -277,7 +277,7 @@ class NotFoundConsumer(RoomConsumer):
 
 @lru_cache(maxsize=1000)
 def _is_allowed(origin: str, allowed_hosts: tuple[str, ...], debug: bool) -> bool:
-    """By Channels' own validator, which reads the two settings; they are named here so that it is asked anew for others."""
+    """By Channels' own validator. It reads the two settings itself; here they say for which ones the answer is kept."""
     try:
         return AllowedHostsOriginValidator(None).valid_origin(urlparse(origin))
     except ValueError:  # No URL at all, such as "http://[".
@@ -285,7 +285,7 @@ def _is_allowed(origin: str, allowed_hosts: tuple[str, ...], debug: bool) -> boo
 
 
 def _past_sessions(send: Any) -> Any:
-    """``send`` without Channels' session middleware, which saves the session with an HTTP response and passes all else on.
+    """``send`` without Channels' session middleware, which saves the session with an HTTP response and does no more.
 
     For each message it looks at a lazy session four times: 40 % of the time that a server took for a frame.
     """

@@ -77,10 +77,10 @@ def person_in(scope: dict[str, Any]) -> Any:
 
 
 def is_loaded(scope: dict[str, Any]) -> bool:
-    """Whether nobody has to be asked who it is: ``AuthMiddleware`` has read session and user, and ``show_user`` is ours."""
+    """Whether nobody has to be asked who it is: user and session were read before, and ``show_user`` is ours."""
     user, session = scope.get("user"), scope.get("session")
     return (
-        settings.SHOW_USER == DEFAULTS["SHOW_USER"]
+        DEFAULTS["SHOW_USER"] == settings.SHOW_USER
         and not (isinstance(user, LazyObject) and user._wrapped is empty)
         and not (isinstance(session, LazyObject) and session._wrapped is empty)
         and (session is None or session.session_key is None or hasattr(session, "_session_cache"))

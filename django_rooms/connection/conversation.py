@@ -97,14 +97,22 @@ class Connection:
             self.sending.put(frames.error(FrameError(ErrorCode.TOO_LARGE, message)))
             self.end(CloseCode.TOO_LARGE, message)
             return
-        asked = frames.decode(text, body_bytes=settings.BODY_BYTES)
-        for frame in asked:
-            if type(frame) is Pong:  # What waits for this would wait for ever if it had to wait for its turn.
-                self._pulse.answered(frame.n)
-                self._attending.answered(frame.n)
-                self.sending.wake()
-        await self._requests.answer(asked, len(text))
+        asked = []
+        for frame in frames.decode(text, body_bytes=settings.BODY_BYTES):
+            if isinstance(frame, Pong):  # What waits for this would wait for ever if it had to wait for its turn.
+                self._hear_pong(frame)
+            else:
+                asked.append(frame)
+        if asked or self._requests.waiting:
+            await self._requests.answer(asked, len(text))
         self._settle()
+
+    def _hear_pong(self, pong: Pong) -> None:
+        was_full = self._pulse.full
+        self._pulse.answered(pong.n)
+        self._attending.answered(pong.n)
+        if was_full:
+            self.sending.wake()
 
     async def join_alone(self, position: Position | None) -> None:
         """Join the room of the socket's own URL. A refusal ends the socket, for it was made for that room."""
@@ -182,7 +190,7 @@ class Connection:
             self.sending.put(frames.error(error.with_frame(frame.ref, frame.room or self._default_room)))
 
     async def _act(self, frame: frames.Frame) -> None:
-        if self._after is not None and not isinstance(frame, Leave | Ping | Pong):
+        if self._after is not None and not isinstance(frame, Leave | Ping):
             raise FrameError(ErrorCode.UNAVAILABLE, _RESTARTS, retry_after=1.0)
         match frame:
             case Publish():
@@ -199,8 +207,6 @@ class Connection:
                 await self._history(frame)
             case Ping():
                 self.sending.put(frames.pong(frame.n))
-            case Pong():
-                pass  # It was heard out of turn.
 
     async def _join(self, frame: Join) -> None:
         name = self._named(frame)
@@ -238,10 +244,7 @@ class Connection:
             hub().let_go(feed)
             return None
         feed.followers.add(self)
-        # Who joins again, as a client does to resume, goes on with what it has under way.
-        publishing = self._places.publishing(name)
-        publishing = publishing or Publishing(name, self._sender, self.author, self.sending.put, self._settle)
-        place = Place(room, feed, publishing, may_publish=may_publish, asked_at=asked_at, sees_members=sees_members)
+        place = Place(room, feed, may_publish=may_publish, asked_at=asked_at, sees_members=sees_members)
         self._places.enter(name, place)
         self._attending.enter(name, member)
         if feed.presence is not None:
@@ -260,9 +263,9 @@ class Connection:
         try:
             await self._ask_publish(place)
         except FrameError:
-            place.publishing.give_up(frame.id)
+            self._publishing(place).give_up(frame.id)
             raise
-        place.publishing.submit(frame)
+        self._publishing(place).submit(frame)
 
     async def _change(self, frame: Edit | Remove) -> None:
         place = self._place(frame)
@@ -275,9 +278,17 @@ class Connection:
             if message is not None and not await place.room.aallows(action, self.user, message):
                 raise forbidden(place.room, action)
         except FrameError as error:
-            place.publishing.hold(frame.id) if error.retry_after else place.publishing.give_up(frame.id)
+            publishing = self._publishing(place)
+            publishing.hold(frame.id) if error.retry_after else publishing.give_up(frame.id)
             raise
-        place.publishing.submit(frame)
+        self._publishing(place).submit(frame)
+
+    def _publishing(self, place: Place) -> Publishing:
+        """Who joins again, as a client does to resume, goes on with what it has under way."""
+        name = place.room.name
+        return self._places.publishing(
+            name, lambda: Publishing(name, self._sender, self.author, self.sending.put, self._settle)
+        )
 
     async def _event(self, frame: Event) -> None:
         place = self._place(frame)

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django_rooms.connection.publishing import Publishing
 from django_rooms.feeds.feed import RoomFeed
 from django_rooms.protocol import frames
 from django_rooms.protocol.entries import Position
@@ -23,7 +22,6 @@ logger = logging.getLogger("django_rooms")
 class Place:
     room: Room
     feed: RoomFeed
-    publishing: Publishing
     # Where it is; None while it is joining.
     position: Position | None = None
     may_publish: bool = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 
 from django_rooms.connection.attending import Attending
 from django_rooms.connection.place import Place
@@ -24,7 +24,7 @@ class Places:
     """``wake`` is called when a log was read, which nothing had waited for: ask for ``entries()`` again."""
 
     __slots__ = (
-        *("_attending", "_being_read", "_follower", "_found", "_lagging", "_left", "_loop", "_news", "_places"),
+        *("_attending", "_being_read", "_follower", "_found", "_lagging", "_loop", "_news", "_places", "_publishings"),
         *("_reading", "_wake"),
     )
 
@@ -33,8 +33,9 @@ class Places:
         self._attending = attending
         self._wake = wake
         self._places: dict[str, Place] = {}
-        # What is under way, or has to come again, in rooms that were left: it keeps its order if they are joined again.
-        self._left: dict[str, Publishing] = {}
+        # Of rooms in which something was published; and of those that were left with something under way, or which has
+        # to come again: it keeps its order if they are joined again. None for those who only read.
+        self._publishings: dict[str, Publishing] | None = None
         # In the order in which they said so.
         self._news: dict[str, None] = {}
         # Those whose logs have to be read; the one that is being read, and the frame that came of it.
@@ -50,14 +51,16 @@ class Places:
         return len(self._places)
 
     @property
-    def publishings(self) -> Iterator[Publishing]:
-        yield from (place.publishing for place in self._places.values())
-        yield from self._left.values()
+    def publishings(self) -> Collection[Publishing]:
+        return self._publishings.values() if self._publishings is not None else ()
 
-    def publishing(self, name: str) -> Publishing | None:
-        """What this connection has published in the room, where that is still of interest."""
-        place = self._places.get(name)
-        return place.publishing if place is not None else self._left.pop(name, None)
+    def publishing(self, name: str, make: Callable[[], Publishing]) -> Publishing:
+        """What this connection has published in the room, as far as that is still of interest."""
+        if self._publishings is None:
+            self._publishings = {}
+        if (found := self._publishings.get(name)) is None:
+            found = self._publishings[name] = make()
+        return found
 
     def get(self, name: str) -> Place | None:
         return self._places.get(name)
@@ -70,17 +73,23 @@ class Places:
         self._attending.leave(name, after)
         if (place := self._places.pop(name, None)) is not None:
             hub().let_go(place.feed, self._follower)
-            if place.publishing.unfinished:
-                self._left[name] = place.publishing
-                if len(self._left) > MAX_ROOMS:
-                    del self._left[next(iter(self._left))]
+            self._leave_publishing(name)
+
+    def _leave_publishing(self, name: str) -> None:
+        if self._publishings is None or (publishing := self._publishings.pop(name, None)) is None:
+            return
+        if publishing.unfinished:
+            self._publishings[name] = publishing  # Behind those that were left before.
+            left = [other for other in self._publishings if other not in self._places]
+            for other in left[:-MAX_ROOMS]:
+                del self._publishings[other]
 
     def leave_all(self, after: float = 0.0) -> None:
         for name in list(self._places):
             self.leave(name, after)
 
     def may_pass(self, told: Told) -> bool:
-        """Whether ``told`` is what comes next here, so that it can be sent as it is: most connections, most of the time."""
+        """Whether ``told`` is what comes next here, and can be sent as it is: most connections, most of the time."""
         if told.start is None:
             return True
         place = self._places.get(told.room)

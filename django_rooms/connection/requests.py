@@ -31,6 +31,11 @@ class Requests:
         self._waiting: list[tuple[Asked, int]] = []
         self._characters = 0
 
+    @property
+    def waiting(self) -> bool:
+        """Something was asked before, and could not be answered yet."""
+        return bool(self._waiting)
+
     async def answer(self, asked: Sequence[Asked], characters: int) -> None:
         """Answer what waits and then ``asked``, a message of so many ``characters``, as far as may be now."""
         self.under_way = True

@@ -109,8 +109,7 @@ class Sending:
             self._wake_soon()
 
     def pass_on(self, text: str, size: int) -> bool:
-        """Send a frame or an array of them, of so many bytes, behind the replies that wait, if nothing else is in its way;
-        whether it was.
+        """Send a frame, or an array, behind the replies that wait, if nothing else is in its way; whether it was.
 
         This is what a room of a thousand does a thousand times for each message: it goes no further than it has to.
         """

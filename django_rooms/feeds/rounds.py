@@ -1,9 +1,9 @@
 """When the feeds of an event loop tell those who follow them: at once, and under load for half of the time.
 
 *Naively* each entry is told as it is heard. While a thousand sockets are written to, nothing is read; so what is said
-meanwhile is stored, and told, one by one, and all the loop does is to write. *Chosen*: what comes while the loop is busy
-gathers, and goes to everybody as one message. After a round the loop has as much time for everything else as the round
-took. Who comes first after that waits for nothing, so the latency of a room that is quiet does not grow.
+meanwhile is stored, and told, one by one, and all the loop does is to write. *Chosen*: what comes while the loop is
+busy gathers, and goes to everybody as one message. After a round the loop has as much time for everything else as the
+round took. Who comes first after that waits for nothing, so the latency of a room that is quiet does not grow.
 """
 
 import asyncio

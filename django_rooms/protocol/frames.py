@@ -350,8 +350,8 @@ def event(room: str, name: str, author: Author | None, body: Any) -> str:
     return dumps({"type": "event", "room": room, "event": name, "author": shown, "body": body})
 
 
-def ping(n: Any) -> str:
-    return dumps({"type": "ping", "n": n})
+def ping(n: int) -> str:
+    return f'{{"type":"ping","n":{n}}}'
 
 
 def pong(n: Any) -> str:

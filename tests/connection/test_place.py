@@ -8,10 +8,9 @@ from memory_log import entry, read_by_feeds
 
 from django_rooms import get_room
 from django_rooms.connection.place import Place
-from django_rooms.connection.publishing import Publishing
 from django_rooms.feeds.hub import hub
 from django_rooms.log.pages import Head
-from django_rooms.protocol.entries import Author, Position
+from django_rooms.protocol.entries import Position
 from django_rooms.protocol.frames import Join
 
 
@@ -70,8 +69,7 @@ async def arrive(log):
 
     async def arrive():
         feed = await hub().feed("lobby")
-        publishing = Publishing("lobby", "u:1", Author("u1", "Ann"), list)
-        follower = Follower(Place(get_room("lobby"), feed, publishing))
+        follower = Follower(Place(get_room("lobby"), feed))
         feed.followers.add(follower)
         followers.append(follower)
         return follower.place, follower

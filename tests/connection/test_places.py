@@ -8,11 +8,10 @@ from memory_log import read_by_feeds
 from django_rooms import get_room
 from django_rooms.connection.place import Place
 from django_rooms.connection.places import Places
-from django_rooms.connection.publishing import Publishing
 from django_rooms.connection.pulse import Pulse
 from django_rooms.connection.sending import Sending
 from django_rooms.feeds.hub import hub
-from django_rooms.protocol.entries import Author, Position
+from django_rooms.protocol.entries import Position
 
 
 class Alone:
@@ -173,8 +172,7 @@ async def test_who_leaves_a_room_whose_log_is_being_read_is_answered_and_goes_on
     places = Places(None, Alone(), lambda: sending.wake())
     log.fill("k3Zp", 300)
     feed = await hub().feed("lobby")
-    publishing = Publishing("lobby", "u:1", Author("u1", "Ann"), list)
-    places.enter("lobby", Place(get_room("lobby"), feed, publishing, position=Position("k3Zp", 20)))
+    places.enter("lobby", Place(get_room("lobby"), feed, position=Position("k3Zp", 20)))
     log.asked.clear()
     log.open.clear()
     places.note_news("lobby")

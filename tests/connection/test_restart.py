@@ -9,7 +9,7 @@ from communicating import client, heard, one_loop
 from django.urls import path
 
 from django_rooms import get_room
-from django_rooms.connection import conversation, watch, pulse, sending
+from django_rooms.connection import conversation, pulse, sending, watch
 from django_rooms.connection.drain import drain
 from django_rooms.consumers import RoomConsumer
 from django_rooms.feeds.hub import hub
