@@ -72,6 +72,11 @@ def now() -> datetime:
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
+def aware(at: datetime) -> datetime:
+    """A time of the project's, with the zone that it is in."""
+    return at if timezone.is_aware(at) else timezone.make_aware(at)
+
+
 class RoomLog(models.Model):
     """A room that has a log. The row is made by the first publish, never by a join, a read or a refusal."""
 
@@ -112,7 +117,7 @@ class Said(models.Model):
         return Author(self.author_key, self.author_name) if self.author_key else None
 
     def as_entry(self, offset: int | None = None, changed: int | None = None) -> entries.Entry:
-        at = self.at if timezone.is_aware(self.at) else timezone.make_aware(self.at)
+        at = aware(self.at)
         return entries.Entry(offset, self.kind, self.entry_id, self.author, at, self.body, changed, self.target)
 
 

@@ -342,7 +342,7 @@ class Connection:
         elif (code := self._pulse.check()) is not None:
             self.end(code, _SLOW if code is CloseCode.SLOW else "No answer to a ping.")
         elif self._pulse.due:
-            self.sending.wake()
+            self.sending.ask()
 
     def _flooded(self) -> None:
         self.end(CloseCode.FLOOD, "You ask for more than you read.")

@@ -120,6 +120,10 @@ class Sending:
                 return False
             text = frames.pack([*self._outbox.take_all(), text])
             size = size_of(text)
+        self._pass(text, size)
+        return True
+
+    def _pass(self, text: str, size: int) -> None:
         self._pulse.wrote(size)
         task = start(self._socket.send_text(text), self._loop)
         if not task.done():
@@ -127,7 +131,13 @@ class Sending:
             task.add_done_callback(self._passed)
         elif (error := task.exception()) is not None:
             self._fail(error)
-        return True
+
+    def ask(self) -> None:
+        """Ask the peer for a sign of life, if that is due. Most connections have nothing else to say most of the time."""
+        if self._busy or self._outbox:
+            self.wake()
+        elif (number := self._pulse.question()) is not None:
+            self._pass(ping := frames.ping(number), len(ping))
 
     def wake(self) -> None:
         """There may be something to write, or it may be written now."""

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django_rooms.names import entry_key, room_key
-from django_rooms.protocol.entries import Author, Kind
+from django_rooms.protocol.entries import Author, Entry, Kind
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,22 @@ class Append:
 
     def columns(self) -> dict[str, Any]:
         """As the columns of ``models.Said``, but for the time."""
+        author_key, author_name = self.author or ("", "")
         return {
             "room": self.room_key,
-            "kind": self.kind,
+            "kind": str(self.kind),
             "target": self.target,
             "sender": self.sender,
             "entry_id": self.id,
-            "author_key": self.author.key if self.author else "",
-            "author_name": self.author.name if self.author else "",
+            "author_key": author_key,
+            "author_name": author_name,
             "body": self.body_text,
         }
+
+    def row(self, entry: Entry) -> dict[str, Any]:
+        """As the columns of ``models.Entry``, once it has become ``entry``; keys in hexadecimal digits."""
+        keys = {"room": self.room_key.hex, "key": self.key.hex}
+        return {**self.columns(), **keys, "body": entry.body_text, "offset": entry.offset, "changed": entry.changed}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ is today, for pages. All of it happens under the lock of the rooms, in the trans
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 from uuid import UUID
@@ -13,6 +14,7 @@ from django.db.models import Q
 
 from django_rooms.log.appends import Append
 from django_rooms.models import Entry, rows
+from django_rooms.protocol import entries
 from django_rooms.protocol.entries import BLANK, Kind
 
 Place = tuple[UUID, int | None]
@@ -27,7 +29,9 @@ class Changes:
     def __init__(self, items: Iterable[Append]) -> None:
         self._messages = _messages({(item.room_key, item.target) for item in items if item.target is not None})
         self._changed: dict[Place, Entry] = {}
-        self._new_edits: list[Entry] = []
+        # The keys of the batch's own edits, and of those among them whose message it removes.
+        self._new_edits: dict[Place, list[UUID]] = {}
+        self._blanked: list[UUID] = []
         # The edits of removed messages, which are between the message and its last change.
         self._old_edits: list[Q] = []
 
@@ -38,17 +42,22 @@ class Changes:
         message = self._messages.get((item.room_key, item.target))
         return message is not None and not message.blank
 
-    def add(self, row: Entry) -> None:
-        """``row`` has its place in the log now; if it is a change, make it."""
-        if row.target is None:
+    def add(self, item: Append, offset: int) -> None:
+        """``item`` has its place in the log now; if it is a change, make it."""
+        if item.target is None:
             return
-        place = (row.room, row.target)
+        place = (item.room_key, item.target)
         message = self._changed[place] = self._messages[place]
-        if row.kind == Kind.EDIT:
-            self._new_edits.append(row)
+        if item.kind == Kind.EDIT:
+            self._new_edits.setdefault(place, []).append(item.key)
         else:
             self._blank_edits(message)
-        message.body, message.changed = row.body, row.offset
+        message.body, message.changed = item.body_text, offset
+
+    def blank(self, stored: dict[UUID, entries.Entry]) -> None:
+        """Of what is about to be stored and told, the edits of messages that are removed by now."""
+        for key in self._blanked:
+            stored[key] = replace(stored[key], body_text=BLANK)
 
     def save(self) -> None:
         """Two statements, and one more for every 400 removals of messages that were edited."""
@@ -61,9 +70,7 @@ class Changes:
         if message.changed > message.offset:
             between = Q(offset__gt=message.offset, offset__lte=message.changed)
             self._old_edits.append(between & Q(room=message.room, kind=Kind.EDIT, target=message.offset))
-        for row in self._new_edits:
-            if (row.room, row.target) == (message.room, message.offset):
-                row.body = BLANK
+        self._blanked += self._new_edits.get((message.room, message.offset), ())
 
 
 def _messages(places: set[Place]) -> dict[Place, Entry]:

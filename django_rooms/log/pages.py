@@ -12,7 +12,7 @@ from typing import NamedTuple
 from django.db import DatabaseError
 from django.db.models import OuterRef, Subquery
 
-from django_rooms.log import pending, store
+from django_rooms.log import pending, statements, store
 from django_rooms.log.appends import Number
 from django_rooms.models import Entry, RoomLog, rows
 from django_rooms.names import room_key
@@ -112,10 +112,12 @@ def newest(name: str, limit: int) -> Extract:
 
 
 def heads(names: Sequence[str]) -> dict[str, Head]:
-    """Where the logs of ``names`` end, in one query; rooms without a log are left out."""
-    number_pending(names)
-    found = rows(RoomLog).filter(key__in=[room_key(name) for name in names])
-    ends = found.values_list("name", "epoch", "last_offset", "floor")
+    """Where the logs of ``names`` end, in one query where nothing is pending; rooms without a log are left out."""
+    keys = [room_key(name) for name in names]
+    ends, waiting = statements.heads(keys)
+    if waiting and not pending.in_host_transaction():
+        number_pending(names)
+        ends, _ = statements.heads(keys)
     return {name: Head(epoch, last, floor) for name, epoch, last, floor in ends}
 
 

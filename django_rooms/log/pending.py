@@ -5,12 +5,13 @@ stalls a room. After the commit it is numbered by the first of: this process at 
 read of the room's head, another process's look.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from django.db import connections
 
 from django_rooms.conf import settings
+from django_rooms.log import statements
 from django_rooms.log.appends import Append
 from django_rooms.models import Pending, now, rows
 from django_rooms.protocol.entries import Entry
@@ -45,11 +46,13 @@ def as_append(row: Pending) -> Append:
 
 def waiting(rooms: Iterable[UUID]) -> set[str]:
     """The names of those rooms in which something is pending."""
-    return set(rows(Pending).filter(room__in=rooms).values_list("name", flat=True))
+    return statements.waiting(rooms)
 
 
-def oldest(rooms: Iterable[UUID]) -> tuple[list[Pending], set[UUID]]:
+def oldest(rooms: Collection[UUID]) -> tuple[list[Pending], set[UUID]]:
     """What is pending in ``rooms``, in the order of insertion, and the rooms that have more than is taken at once."""
+    if not rooms:
+        return [], set()
     found = list(rows(Pending).filter(room__in=rooms).order_by("id")[: MAX_ROWS + 1])
     characters, taken = 0, 0
     while taken < min(len(found), MAX_ROWS) and characters < MAX_CHARACTERS:

@@ -16,10 +16,10 @@ from django.db.models import Max, QuerySet
 
 from django_rooms import models
 from django_rooms.conf import settings
-from django_rooms.log import pending
+from django_rooms.log import pending, statements
 from django_rooms.log.appends import Append, Held, Number, UnknownTarget
 from django_rooms.log.changes import Changes
-from django_rooms.models import RoomLog, rows
+from django_rooms.models import RoomLog, aware, rows
 from django_rooms.names import room_key
 from django_rooms.protocol.entries import Entry
 
@@ -50,12 +50,22 @@ class News:
 listeners: list[Callable[[list[News]], None]] = []
 
 
+@dataclass(slots=True)
+class Log:
+    """A room's row, locked."""
+
+    room: str
+    epoch: str
+    last_offset: int
+    floor: int
+
+
 def append(batch: Sequence[Append | Number]) -> list[Entry | Held | UnknownTarget | None]:
     """Store ``batch`` in one transaction, after what is pending in its rooms, and tell the listeners.
 
     For each item its entry: the first one where the same thing was stored before, ``None`` for a :class:`Number`.
-    The statements are the same few for any number of rooms: lock the rooms in one order, fetch what is pending, look
-    up repeats and what is to be changed, and only then count offsets, so that there is never a hole.
+    The statements are the same few for any number of rooms: lock the rooms in one order, look up what is pending and
+    what is repeated, then what is to be changed, and only then count offsets, so that there is never a hole.
     """
     names = {item.room_key: item.room for item in batch}
     stored = None
@@ -63,8 +73,8 @@ def append(batch: Sequence[Append | Number]) -> list[Entry | Held | UnknownTarge
         with transaction.atomic(using=settings.DATABASE):
             logs = lock(names)
             absent = _absent(names.keys() - logs.keys())
-            new = absent & {item.room_key for item in batch if isinstance(item, Number) or item.target is None}
-            stored = _store(batch, logs, absent) if not new else None
+            new = _to_make(batch, absent) if absent else ()
+            stored = None if new else _store(batch, logs, absent)
         if new:
             # Not in the batch's transaction. Others who make the same room wait for whoever has not committed it yet,
             # and a process may be stopped in the middle of a batch; rooms that it merely holds are passed over.
@@ -79,14 +89,22 @@ def _absent(keys: Collection[UUID]) -> set[UUID]:
     return set(keys).difference(rows(RoomLog).filter(key__in=keys).values_list("key", flat=True)) if keys else set()
 
 
+def _to_make(batch: Sequence[Append | Number], absent: set[UUID]) -> set[UUID]:
+    """Of those without a log the ones that get one: a change makes none."""
+    return {item.room_key for item in batch if isinstance(item, Number) or item.target is None} & absent
+
+
 def _store(
-    batch: Sequence[Append | Number], logs: dict[UUID, RoomLog], absent: set[UUID]
+    batch: Sequence[Append | Number], logs: dict[UUID, Log], absent: set[UUID]
 ) -> tuple[list[Entry | Held | UnknownTarget | None], list[News]]:
-    earlier, unfinished = pending.oldest(logs)
-    free = logs.keys() - unfinished
+    asked = [item for item in batch if isinstance(item, Append) and item.room_key in logs]
+    waiting, known = statements.unsettled(logs, [item.key for item in asked]) if logs else (set(), set())
+    earlier, unfinished = pending.oldest(waiting)
     committed = [pending.as_append(row) for row in earlier]
-    asked = [item for item in batch if isinstance(item, Append) and item.room_key in free]
-    stored, news = number([*committed, *asked], logs)
+    if committed:
+        asked = [item for item in asked if item.room_key not in unfinished]
+        known |= statements.stored(item.key for item in committed)
+    stored, news = number([*committed, *asked], logs, known)
     if earlier:
         models.delete(models.Pending, [row.pk for row in earlier])
     for item in committed:
@@ -97,53 +115,55 @@ def _store(
         if item.room_key in absent:
             assert isinstance(item, Append)  # Where something is pending, and nothing to be changed, a log is made.
             return UnknownTarget(item)
-        if item.room_key not in free:
+        if item.room_key not in logs or item.room_key in unfinished:
             return Held.HELD
         return stored[item.key] if isinstance(item, Append) else None
 
     return [outcome(item) for item in batch], news
 
 
-def number(appends: list[Append], logs: dict[UUID, RoomLog]) -> tuple[dict[UUID, Entry | UnknownTarget], list[News]]:
+def number(
+    appends: list[Append], logs: dict[UUID, Log], known: set[UUID]
+) -> tuple[dict[UUID, Entry | UnknownTarget], list[News]]:
     """Store what is not there yet in ``logs``, which are locked. Return what became of all, by key, and what is new.
 
-    The caller tells the news, after the commit.
+    The keys that are ``known`` have an entry. The caller tells the news, after the commit.
     """
-    stored: dict[UUID, Entry | UnknownTarget] = {**_stored(appends, logs)}
+    stored = _stored(appends, logs, known)
+    refused: dict[UUID, UnknownTarget] = {}
     changes = Changes(item for item in appends if item.key not in stored)
     now = models.now()
-    new: dict[UUID, list[models.Entry]] = {}
+    at, new = aware(now), dict[UUID, list[Append]]()
     for item in appends:
-        if item.key in stored:
+        if item.key in stored or item.key in refused:
             logger.debug("A repeated id was answered: %r of %s in the room %r.", item.id, item.sender, item.room)
         elif not changes.takes(item):
-            stored[item.key] = UnknownTarget(item)
+            refused[item.key] = UnknownTarget(item)
         else:
-            room = logs[item.room_key]
-            room.last_offset += 1
-            room.last_at = now
-            row = _row(item, room.last_offset, now)
-            new.setdefault(room.key, []).append(row)
-            changes.add(row)
-            stored[item.key] = row.value()
+            log = logs[item.room_key]
+            log.last_offset += 1
+            stored[item.key] = _entry(item, log.last_offset, at)
+            new.setdefault(item.room_key, []).append(item)
+            changes.add(item, log.last_offset)
+    changes.blank(stored)
     if new:
-        rows(RoomLog).bulk_update([logs[key] for key in new], ["last_offset", "last_at"])
-        rows(models.Entry).bulk_create([row for added in new.values() for row in added])
+        statements.write([item.row(stored[item.key]) for items in new.values() for item in items], now)
         changes.save()
-    return stored, [News(logs[key].name, logs[key].epoch, [row.value() for row in added]) for key, added in new.items()]
+    news = [News(logs[key].room, logs[key].epoch, [stored[item.key] for item in new[key]]) for key in new]
+    return {**stored, **refused}, news
 
 
-def _row(item: Append, offset: int, now: datetime) -> models.Entry:
-    return models.Entry(key=item.key, at=now, offset=offset, changed=offset, **item.columns())
+def _entry(item: Append, offset: int, at: datetime) -> Entry:
+    return Entry(offset, item.kind, item.id, item.author, at, item.body_text, offset, item.target)
 
 
-def _stored(appends: list[Append], logs: dict[UUID, RoomLog]) -> dict[UUID, Entry]:
+def _stored(appends: list[Append], logs: dict[UUID, Log], known: set[UUID]) -> dict[UUID, Entry]:
     """What of ``appends`` was stored before; of what was pruned since, no more than its offset is known."""
-    by_key = {item.key: item for item in appends}
-    found = {row.key: row.value() for row in rows(models.Entry).filter(key__in=by_key)}
-    pruned = [item.key for item in appends if logs[item.room_key].floor and item.key not in found]
+    found = {row.key: row.value() for row in rows(models.Entry).filter(key__in=known)} if known else {}
+    by_key = {item.key: item for item in appends if logs[item.room_key].floor and item.key not in found}
+    pruned = statements.pruned(by_key) if by_key else ()
     for row in rows(models.PrunedId).filter(key__in=pruned) if pruned else ():
-        found[row.key] = _row(by_key[row.key], row.offset, row.pruned_at).value()
+        found[row.key] = _entry(by_key[row.key], row.offset, aware(row.pruned_at))
     return found
 
 
@@ -152,9 +172,9 @@ def has(item: Append) -> bool:
     return any(rows(model).filter(key=item.key).exists() for model in (models.Entry, models.PrunedId))
 
 
-def lock(keys: Iterable[UUID], *, wait: bool = False) -> dict[UUID, RoomLog]:
-    """Lock rooms that have a log, in the order of their keys; leave out those that somebody holds, or ``wait``."""
-    return {log.key: log for log in models.lock(RoomLog, keys, "last_offset", wait=wait)}
+def lock(keys: Collection[UUID]) -> dict[UUID, Log]:
+    """Lock rooms that have a log, in the order of their keys; leave out those that somebody holds."""
+    return {room_key(row[0]): Log(*row) for row in statements.lock(keys)} if keys else {}
 
 
 def _new_logs(keys: Iterable[UUID], names: dict[UUID, str]) -> list[RoomLog]:

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from django_rooms.protocol.text import dumps
@@ -72,10 +72,9 @@ class Entry:
         """The entry as it goes over the wire, the same live, resumed and in a page. Pending ones have none yet."""
         if self.offset is None:
             raise ValueError(f"The entry {self.id!r} has no offset before its transaction has committed.")
-        author = dumps(self.author.as_dict()) if self.author else "null"
         target = f'"target":{self.target},' if self.target is not None else ""
         return (
-            f'{{"offset":{self.offset},"kind":"{self.kind}",{target}"id":{dumps(self.id)},"author":{author},'
+            f'{{"offset":{self.offset},"kind":"{self.kind}",{target}"id":{dumps(self.id)},"author":{_shown(self.author)},'
             f'"at":"{timestamp(self.at)}","body":{self.body_text},"changed":{self.changed}}}'
         )
 
@@ -103,5 +102,12 @@ def blank(text: str) -> str:
     return dumps({**json.loads(text), "body": None})
 
 
+@lru_cache(maxsize=1024)
+def _shown(author: Author | None) -> str:
+    return dumps(author.as_dict()) if author else "null"
+
+
+# What is stored in one transaction has one time.
+@lru_cache(maxsize=64)
 def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from django.db import transaction
 
+from django_rooms import models
 from django_rooms.conf import settings
-from django_rooms.log import store
 from django_rooms.models import RoomLog
 from django_rooms.names import room_key
 from django_rooms.threads import apart_patiently
@@ -29,5 +29,5 @@ def on_log(name: str, work: Callable[[RoomLog], T]) -> T | None:
 def _locked(name: str, work: Callable[[RoomLog], T]) -> T | None:
     key = room_key(name)
     with transaction.atomic(using=settings.DATABASE):
-        room = store.lock([key], wait=True).get(key)
+        room = next(iter(models.lock(RoomLog, [key], "last_offset", wait=True)), None)
         return work(room) if room is not None else None

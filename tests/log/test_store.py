@@ -355,7 +355,7 @@ class TestReading:
         with CaptureQueriesContext(connection) as queries:
             heads = pages.heads(["a", "b", "nothing"])
         assert {name: position.offset for name, position in heads.items()} == {"a": 1, "b": 2}
-        assert len(queries) == 2
+        assert len(queries) == 1
 
     @pytest.mark.parametrize("read", [lambda: pages.after("lobby", 0), lambda: pages.newest("lobby", 4)])
     def test_what_is_pruned_while_it_is_read_is_not_taken_for_what_the_host_deleted(self, monkeypatch, read):
