@@ -255,7 +255,8 @@ class Sending:
 
     def _woken(self) -> None:
         self._waking = False
-        self.wake()
+        if self._outbox:  # Else it went with what the room told.
+            self.wake()
 
     def _ease(self) -> None:
         if self._eased is not None and not self._eased.done():
