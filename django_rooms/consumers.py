@@ -92,8 +92,9 @@ class RoomConsumer(AsyncWebsocketConsumer):
         self._task = asyncio.current_task()
         self._receiving = self._over = False
         self._failure: Exception | None = None
-        listening = asyncio.create_task(self._listen()) if self.own_channel or self.groups else None
-        if listening is not None:
+        listening = None
+        if self.own_channel or self.groups:
+            listening = asyncio.create_task(listen(self.groups, self.hear_message, self._named))
             await asyncio.sleep(0)  # Layers that need no network have named the channel after this.
         try:
             await self._converse(receive)
@@ -155,7 +156,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
                 logger.warning("%s has no handler for messages of type %r.", type(self).__name__, kind)
 
     async def websocket_connect(self, message: Any) -> None:
-        # The groups of a subclass are joined by _listen, without waiting.
+        # The groups of a subclass are joined by listen(), without waiting.
         groups, self.groups = self.groups, []
         try:
             await super().websocket_connect(message)
@@ -234,9 +235,6 @@ class RoomConsumer(AsyncWebsocketConsumer):
         if self._inbox is None:
             self._inbox = Inbox(self._handle)
         self._inbox.put(message)
-
-    async def _listen(self) -> None:
-        await listen(self.groups, self.hear_message, self._named)
 
     def _named(self, channel: str) -> None:
         self.channel_name = channel

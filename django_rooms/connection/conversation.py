@@ -26,6 +26,7 @@ from django_rooms.protocol import frames
 from django_rooms.protocol.codes import CloseCode, ErrorCode
 from django_rooms.protocol.entries import Author, Position
 from django_rooms.protocol.frames import Edit, Event, FrameError, History, Join, Leave, Ping, Pong, Publish, Remove
+from django_rooms.protocol.text import size_of
 from django_rooms.rooms import Action, Room
 from django_rooms.threads import reading
 
@@ -38,6 +39,14 @@ class Socket(sending.Socket, Protocol):
 
     def abort(self) -> None:
         """Drop the socket without a word: it takes none."""
+
+    def hear_presence(self, room: str) -> None:
+        place = self._places.get(room)
+        frame = place.presence() if place is not None and self.sending.free and self._places.is_live(place) else None
+        if frame is None:
+            self.wake(room)
+        else:
+            self.sending.pass_on(frame, size_of(frame))
 
     def hear_message(self, message: dict[str, Any]) -> None:
         """A message of the host's own for this consumer."""
@@ -174,6 +183,14 @@ class Connection:
                 self.sending.offer(frame)
         if told.end is not None:
             self.wake(told.room)
+
+    def hear_presence(self, room: str) -> None:
+        place = self._places.get(room)
+        frame = place.presence() if place is not None and self.sending.free and self._places.is_live(place) else None
+        if frame is None:
+            self.wake(room)
+        else:
+            self.sending.pass_on(frame, size_of(frame))
 
     def hear_message(self, message: dict[str, Any]) -> None:
         self._socket.hear_message(message)

@@ -93,13 +93,11 @@ class Places:
         if told.start is None:
             return True
         place = self._places.get(told.room)
-        return (
-            place is not None
-            and place.position == told.start
-            and told.room not in self._news
-            and self._found is None
-            and self._being_read is not place
-        )
+        return place is not None and place.position == told.start and self.is_live(place)
+
+    def is_live(self, place: Place) -> bool:
+        """Nothing comes before what its room tells now."""
+        return place.room.name not in self._news and self._found is None and self._being_read is not place
 
     def passed(self, told: Told) -> None:
         """It was sent."""

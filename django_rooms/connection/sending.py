@@ -108,12 +108,17 @@ class Sending:
         if self.state is State.OPEN and not self._pulse.full and self._outbox.offer(frame):
             self._wake_soon()
 
+    @property
+    def free(self) -> bool:
+        """Nothing is being written, and anything may be."""
+        return not self._busy and self.state is State.OPEN and self._pulse.clear
+
     def pass_on(self, text: str, size: int) -> bool:
         """Send a frame, or an array, behind the replies that wait, if nothing else is in its way; whether it was.
 
         This is what a room of a thousand does a thousand times for each message: it goes no further than it has to.
         """
-        if self._busy or self.state is not State.OPEN or not self._pulse.clear:
+        if not self.free:
             return False
         if self._outbox:
             if text.startswith("[") or len(self._outbox) >= frames.MAX_BATCH or self._outbox.characters > MESSAGE:

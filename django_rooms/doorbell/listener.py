@@ -73,18 +73,29 @@ class Listener:
 async def listen(
     groups: Sequence[str], hear: Callable[[dict[str, Any]], None], named: Callable[[str], None] | None = None
 ) -> None:
-    """Pass on what is sent to ``groups`` until cancelled. ``named`` is told the channel, each time it is a new one."""
+    """Pass on what is sent to ``groups`` until cancelled. ``named`` is told the channel, each time it is a new one.
+
+    One coroutine, for each connection may have a channel of its own: what it is made of is held ten thousand times.
+    """
     pause = PAUSE
-
-    def joined(channel: str) -> None:
-        nonlocal pause
-        pause = PAUSE
-        if named is not None:
-            named(channel)
-
     while (found := layer()) is not None:
+        staying: asyncio.Task[None] | None = None
+        channel = ""
         try:
-            await _listen(found, groups, hear, joined)
+            try:
+                channel = await found.new_channel()
+                if groups:
+                    staying = asyncio.create_task(_stay(found, groups, channel))
+                    for group in groups:
+                        await found.group_add(group, channel)
+                pause = PAUSE
+                if named is not None:
+                    named(channel)
+                while True:
+                    _pass_on(await found.receive(channel), hear)
+            finally:
+                if staying is not None:
+                    await _leave(found, groups, channel, staying)
         except Exception as error:
             _complaints.warn(
                 "The channel layer cannot be heard; whoever listens to it tries again and again: %r", error
@@ -93,30 +104,18 @@ async def listen(
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
-async def _listen(
-    found: BaseChannelLayer,
-    groups: Sequence[str],
-    hear: Callable[[dict[str, Any]], None],
-    named: Callable[[str], None],
-) -> None:
-    channel = await found.new_channel()
-    staying = asyncio.create_task(_stay(found, groups, channel)) if groups else None
+def _pass_on(message: dict[str, Any], hear: Callable[[dict[str, Any]], None]) -> None:
     try:
-        for group in groups:
-            await found.group_add(group, channel)
-        named(channel)
-        while True:
-            message = await found.receive(channel)
-            try:
-                hear(message)
-            except Exception:
-                logger.exception("A message from the channel layer was passed over: %.200r", message)
-    finally:
-        if staying is not None:
-            staying.cancel()
-        for group in groups:
-            with suppress(Exception):
-                await asyncio.wait_for(found.group_discard(group, channel), TIMEOUT)
+        hear(message)
+    except Exception:
+        logger.exception("A message from the channel layer was passed over: %.200r", message)
+
+
+async def _leave(found: BaseChannelLayer, groups: Sequence[str], channel: str, staying: "asyncio.Task[None]") -> None:
+    staying.cancel()
+    for group in groups:
+        with suppress(Exception):
+            await asyncio.wait_for(found.group_discard(group, channel), TIMEOUT)
 
 
 async def _stay(found: BaseChannelLayer, groups: Sequence[str], channel: str) -> None:

@@ -41,6 +41,9 @@ class Follower(Protocol):
     def hear(self, told: Told) -> None:
         """The room tells this to all who follow it."""
 
+    def hear_presence(self, room: str) -> None:
+        """Others are in the room now."""
+
     def hear_message(self, message: dict[str, Any]) -> None:
         """The layer brought a message of the host's own for everybody in the room."""
 
@@ -130,6 +133,10 @@ class RoomFeed:
         for told in self._gathered.take(news):
             for follower in followers:
                 follower.hear(told)
+
+    def tell_presence(self) -> None:
+        for follower in tuple(self.followers):
+            follower.hear_presence(self.name)
 
     def _entries_come(self) -> None:
         self._entries_wait = True

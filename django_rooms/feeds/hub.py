@@ -68,16 +68,13 @@ class Hub:
         if feed is None:
             feed = self.feeds[name] = RoomFeed(name, self._soon.set, self._shelf, self._share(), self._rounds)
             if names is not None:
-                feed.presence = RoomPresence(name, names, feed.wake, self._reader)
+                feed.presence = RoomPresence(name, names, feed.tell_presence, self._reader)
         if feed.failed:
             feed.reopen()
         if self._looking is None or self._looking.done():
             self._looking = self.loop.create_task(self._look())
-        if self._calling is None or self._calling.done():
-            self._calling = self.loop.create_task(Echo(self._join_anew).run())
-        if self._listener is None and reaches_other_processes():
-            # What was pealed before the layer was listening to is found by a look.
-            self._listener = Listener(peal_groups(layer()), self.hear_peal, lambda channel: self._soon.set())
+        if reaches_other_processes():
+            self._listen()
         feed.waiting += 1
         try:
             # One waiter's end does not end the reading for the others.
@@ -90,6 +87,13 @@ class Hub:
             raise
         feed.waiting -= 1
         return feed
+
+    def _listen(self) -> None:
+        if self._calling is None or self._calling.done():
+            self._calling = self.loop.create_task(Echo(self._join_anew).run())
+        if self._listener is None:
+            # What was pealed before the layer was listening to is found by a look.
+            self._listener = Listener(peal_groups(layer()), self.hear_peal, lambda channel: self._soon.set())
 
     def let_go(self, feed: RoomFeed, follower: Follower | None = None) -> None:
         """Follow no more; a feed that nobody wants is closed."""

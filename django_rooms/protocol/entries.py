@@ -74,7 +74,7 @@ class Entry:
             raise ValueError(f"The entry {self.id!r} has no offset before its transaction has committed.")
         target = f'"target":{self.target},' if self.target is not None else ""
         return (
-            f'{{"offset":{self.offset},"kind":"{self.kind}",{target}"id":{dumps(self.id)},"author":{_shown(self.author)},'
+            f'{{"offset":{self.offset},"kind":"{self.kind}",{target}"id":{dumps(self.id)},"author":{author_text(self.author)},'
             f'"at":"{timestamp(self.at)}","body":{self.body_text},"changed":{self.changed}}}'
         )
 
@@ -103,7 +103,8 @@ def blank(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _shown(author: Author | None) -> str:
+def author_text(author: Author | None) -> str:
+    """What others are shown of somebody, as JSON."""
     return dumps(author.as_dict()) if author else "null"
 
 

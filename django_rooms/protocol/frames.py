@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django_rooms.protocol.codes import CloseCode, ErrorCode
-from django_rooms.protocol.entries import Author, Position
+from django_rooms.protocol.entries import Author, Position, author_text
 from django_rooms.protocol.text import MAX_INTEGER, BadText, check, dumps, encoded, loads_sound, size_of
 
 VERSION = 1
@@ -280,17 +281,15 @@ def pack(frames: Sequence[str]) -> str:
 
 
 def welcome(*, connection: str, user: Author | None, ping: float, pong: float, limits: dict[str, int]) -> str:
-    return dumps(
-        {
-            "type": "welcome",
-            "version": VERSION,
-            "connection": connection,
-            "user": user.as_dict() if user else None,
-            "ping": ping,
-            "pong": pong,
-            "limits": limits,
-        }
+    same = _same_for_all(ping, pong, tuple(limits.items()))
+    return (
+        f'{{"type":"welcome","version":{VERSION},"connection":{encoded(connection)},"user":{author_text(user)},{same}}}'
     )
+
+
+@lru_cache(maxsize=8)
+def _same_for_all(ping: float, pong: float, limits: tuple[tuple[str, int], ...]) -> str:
+    return f'"ping":{ping:g},"pong":{pong:g},"limits":{dumps(dict(limits))}'
 
 
 def joined(
@@ -307,7 +306,7 @@ def joined(
     """``present``: who is there, as it was encoded once for all."""
     at = f'{{"epoch":{encoded(position.epoch)},"offset":{position.offset}}}'
     where = f'"ref":{_ref_text(ref)},"room":{encoded(room)},"position":{at}'
-    how = f'"recovered":{_BOOLEAN[recovered]},"more":{_BOOLEAN[more]},"can":{encoded(can)},"present":{present}'
+    how = f'"recovered":{_BOOLEAN[recovered]},"more":{_BOOLEAN[more]},"can":{_can_text(can)},"present":{present}'
     return f'{{"type":"joined",{where},{how},"entries":[{",".join(texts)}]}}'
 
 
@@ -346,6 +345,11 @@ def ok(ref: Ref, offset: int | None) -> str:
 
 
 _BOOLEAN = {True: "true", False: "false"}
+
+
+def _can_text(can: dict[str, bool]) -> str:
+    answers = ",".join([f'"{action}":{_BOOLEAN[may]}' for action, may in can.items()])
+    return f"{{{answers}}}"
 
 
 def _ref_text(ref: Ref) -> str:

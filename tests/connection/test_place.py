@@ -25,6 +25,9 @@ class Follower:
     def wake(self, room):
         self.news.set()
 
+    def hear_presence(self, room):
+        self.wake(room)
+
     def hear(self, told):
         self.news.set()
 

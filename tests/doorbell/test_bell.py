@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from django_rooms.doorbell import bell
-from django_rooms.doorbell.bell import CROWD, MAX_TEXT, Doorbell, ring, ring_event, ring_presence
+from django_rooms.doorbell.bell import CROWD, FEW, MAX_ROOMS, MAX_TEXT, Doorbell, ring, ring_event, ring_presence
 from django_rooms.log.store import News
 from django_rooms.names import group_name
 from django_rooms.protocol.entries import Entry
@@ -28,6 +28,9 @@ class Queue:
 
     def put(self, room, message):
         self.put_in.append((room, message))
+
+    def peal(self, message):
+        self.put_in.append((None, message))
 
     def flush(self):
         pass
@@ -166,3 +169,49 @@ def test_a_forked_child_has_a_doorbell_and_a_name_of_its_own(queue, monkeypatch)
     bell._doorbell.forget()
     assert bell.process() != before
     assert bell._doorbell.made is None
+
+
+def test_news_of_many_rooms_are_rung_together(queue):
+    ring([news(f"room{n}") for n in range(FEW + 1)])
+    ((room, message),) = queue.put_in
+    assert (room, message["type"], message["from"]) == (None, "django_rooms.peal", bell.process())
+    assert message["news"][0] == ("room0", "k3Zp", 4, 5, [entry.text for entry in news().entries])
+    assert [item[0] for item in message["news"]] == [f"room{n}" for n in range(FEW + 1)]
+
+
+def test_a_peal_is_of_so_many_rooms_at_most(queue):
+    ring([news(f"room{n}") for n in range(2 * MAX_ROOMS + 1)])
+    assert [len(message["news"]) for _, message in queue.put_in] == [MAX_ROOMS, MAX_ROOMS, 1]
+
+
+def test_a_peal_has_the_entries_that_fit_and_says_of_the_others_where_the_log_ends(queue):
+    ring([news(f"room{n}", text='"' + "x" * (MAX_TEXT // 8) + '"') for n in range(FEW + 1)])
+    ((_, message),) = queue.put_in
+    assert sum(len(text) for *_, texts in message["news"] for text in texts) <= MAX_TEXT
+    assert [bool(texts) for *_, texts in message["news"]] == [True] * 3 + [False] * (FEW - 2)
+    assert {head for _, _, _, head, _ in message["news"]} == {5}
+
+
+def test_in_a_crowd_a_peal_has_no_entries(queue):
+    queue.waiting = CROWD
+    ring([news(f"room{n}") for n in range(FEW + 1)])
+    ((_, message),) = queue.put_in
+    assert not any(texts for *_, texts in message["news"])
+
+
+def test_who_is_here_in_many_rooms_is_rung_together(queue):
+    ring_presence([f"room{n}" for n in range(FEW + 1)])
+    ((room, message),) = queue.put_in
+    assert (room, message["news"], len(message["present"])) == (None, [], FEW + 1)
+    queue.waiting = CROWD // 2
+    ring_presence([f"room{n}" for n in range(FEW + 1)])
+    assert len(queue.put_in) == 1
+
+
+def test_peals_go_to_all_shards_in_turn(monkeypatch, layer):
+    monkeypatch.setattr(bell, "peal_groups", lambda found: ["one", "two"])
+    doorbell = Doorbell()
+    for n in range(4):
+        doorbell.peal({"n": n})
+        assert layer.taken.acquire(timeout=PATIENCE)
+    assert sorted(group for group, _ in layer.sent) == ["one", "one", "two", "two"]

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from channels.layers import get_channel_layer
 from memory_log import entry, read_by_feeds
 
+from django_rooms.doorbell import bell
 from django_rooms.feeds import feed as feed_module
 from django_rooms.feeds import hub as hub_module
 from django_rooms.feeds.hub import hub
@@ -32,6 +34,9 @@ class Follower:
 
     def wake(self, room):
         self.woken.set()
+
+    def hear_presence(self, room):
+        self.wake(room)
 
     def hear(self, told):
         self.woken.set()
@@ -390,10 +395,38 @@ async def test_who_comes_when_the_last_one_goes_has_the_layer_called(monkeypatch
             await asyncio.Event().wait()
 
     monkeypatch.setattr(hub_module, "Echo", Echo)
+    monkeypatch.setattr(hub_module, "reaches_other_processes", lambda: True)
     for room in ("lobby", "notes/1"):
         feed = await hub().feed(room)
         await asyncio.wait_for(calling.acquire(), 10)
         hub().let_go(feed)
+
+
+async def test_a_peal_is_heard_in_each_room_that_is_followed_here(log, feed, follower):
+    message = {"from": "another", "news": [["elsewhere", "k3Zp", 1, 1, ["{}"]], ["lobby", "k3Zp", 1, 1, ["{}"]]]}
+    hub().hear_peal({**message, "present": []})
+    await follower.until(feed, Position("k3Zp", 1))
+    assert set(hub().feeds) == {"lobby"}
+
+
+async def test_what_this_process_pealed_itself_is_not_heard_again(log, feed):
+    news = [["lobby", "k3Zp", 1, 1, ["{}"]]]
+    hub().hear_peal({"from": bell.process(), "news": news, "present": ["lobby"]})
+    assert feed.position == Position("", 0)
+
+
+async def test_who_peals_is_heard_through_the_layer(monkeypatch, log, feed, follower):
+    """In-memory, for once taken for one that reaches other processes."""
+    monkeypatch.setattr(hub_module, "reaches_other_processes", lambda: True)
+    other = await hub().feed("notes/1")
+    other.followers.add(follower)
+    async with asyncio.timeout(10):
+        while not hub()._listener._joined:
+            await asyncio.sleep(0)
+    (group,) = bell.peal_groups(get_channel_layer())
+    message = {"type": bell.PEAL, "from": "another", "news": [["lobby", "k3Zp", 1, 1, ["{}"]]], "present": []}
+    await get_channel_layer().group_send(group, message)
+    await follower.until(feed, Position("k3Zp", 1))
 
 
 async def test_a_feed_that_opens_anew_keeps_nothing_of_the_old_log(log, feed, follower):
