@@ -73,8 +73,8 @@ class RoomConsumer(AsyncWebsocketConsumer):
 
     Override ``connect()`` and ``disconnect(code)`` as in any consumer, with ``super()``, and add handlers for
     messages of your own. ``channel_name`` is there once the layer gave one: at once on the in-memory and the core
-    layer, a moment later on the pub/sub layer, which has to ask Redis. Nothing waits for it. Where you do not use it,
-    ``own_channel = False`` saves its memory.
+    layer, a moment later on the pub/sub layer, which has to ask Redis. Nothing waits for it. Where a class of yours
+    does not use it, ``own_channel = False`` saves its memory; this one has none.
     """
 
     own_channel = True
@@ -93,7 +93,8 @@ class RoomConsumer(AsyncWebsocketConsumer):
         self._receiving = self._over = False
         self._failure: Exception | None = None
         listening = None
-        if self.own_channel or self.groups:
+        # Nobody can ask this very class for its channel: without a class of the host's nothing of theirs runs here.
+        if self.groups or (self.own_channel and type(self) is not RoomConsumer):
             listening = asyncio.create_task(listen(self.groups, self.hear_message, self._named))
             await asyncio.sleep(0)  # Layers that need no network have named the channel after this.
         try:

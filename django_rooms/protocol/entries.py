@@ -105,7 +105,7 @@ def blank(text: str) -> str:
 @lru_cache(maxsize=1024)
 def author_text(author: Author | None) -> str:
     """What others are shown of somebody, as JSON."""
-    return dumps(author.as_dict()) if author else "null"
+    return f'{{"key":{dumps(author.key)},"name":{dumps(author.name)}}}' if author else "null"
 
 
 # What is stored in one transaction has one time.

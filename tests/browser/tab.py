@@ -3,6 +3,8 @@
 import json
 from urllib.parse import quote
 
+from messages import frames_of
+
 # In each page, before its own scripts: sockets that a test can cut, and have none of, also over reloads.
 CUTTER = """
     const sockets = new Set();
@@ -30,6 +32,12 @@ PATIENCE = 15_000
 
 # Milliseconds until a page is back that has lost its server: it waits for half a minute at most between two tries.
 COMES_BACK = 45_000
+
+
+def send_each(socket, frames):
+    """Pass them on, one a message."""
+    for frame in frames:
+        socket.send(json.dumps(frame))
 
 
 class Tab:
@@ -80,12 +88,12 @@ class Tab:
 
         def pass_on(socket):
             server = socket.connect_to_server()
-            server.on_message(lambda text: self._unheard(text) or socket.send(text))
+            server.on_message(lambda text: send_each(socket, filter(self._is_heard, frames_of(text))))
 
         self.page.route_web_socket("**/ws/**", pass_on)
 
-    def _unheard(self, text):
-        return self.deaf and json.loads(text)["type"] in ("ok", "entries")
+    def _is_heard(self, frame):
+        return not self.deaf or frame["type"] not in ("ok", "entries")
 
     def delay_history(self):
         """From the next page on, answers to ``history`` are late by whatever is heard until ``let_history_come``."""
@@ -95,11 +103,11 @@ class Tab:
             server = socket.connect_to_server()
 
             def hear(text):
-                if json.loads(text)["type"] == "history":
-                    self.late.append(lambda: socket.send(text))
+                late = [frame for frame in frames_of(text) if frame["type"] == "history"]
+                send_each(socket, (frame for frame in frames_of(text) if frame not in late))
+                if late:
+                    self.late.append(lambda: send_each(socket, late))
                     self.page.evaluate("window.historyIsLate = true")
-                else:
-                    socket.send(text)
 
             server.on_message(hear)
 
@@ -137,8 +145,7 @@ class Tab:
             server = socket.connect_to_server()
 
             def check(text):
-                frames = json.loads(text)
-                for frame in frames if isinstance(frames, list) else [frames]:
+                for frame in frames_of(text):
                     if refuses(frame):
                         refusal = {"type": "error", "ref": frame["ref"], "room": frame["room"]}
                         socket.send(json.dumps(refusal | error))

@@ -16,6 +16,7 @@ from random import Random
 
 import serving
 from here import Here
+from messages import frames_of
 
 from chaos.evidence import EDIT, MESSAGE, REMOVAL, Record, Run, Said, Seen
 from chaos.letters import Letter, Outbox
@@ -180,7 +181,8 @@ class Person:
                 self._join(room)
             while True:
                 await self.reading.wait()
-                self._hear(json.loads(await self._receive()))
+                for frame in frames_of(await self._receive()):
+                    self._hear(frame)
         except TimeoutError:
             self.silences += 1
         except ConnectionClosed:

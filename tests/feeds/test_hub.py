@@ -9,6 +9,7 @@ from channels.layers import get_channel_layer
 from memory_log import entry, read_by_feeds
 
 from django_rooms.doorbell import bell
+from django_rooms.doorbell.listener import Listener
 from django_rooms.feeds import feed as feed_module
 from django_rooms.feeds import hub as hub_module
 from django_rooms.feeds.hub import hub
@@ -417,12 +418,17 @@ async def test_what_this_process_pealed_itself_is_not_heard_again(log, feed):
 
 async def test_who_peals_is_heard_through_the_layer(monkeypatch, log, feed, follower):
     """In-memory, for once taken for one that reaches other processes."""
+    joined = asyncio.Event()
+
+    class Told(Listener):
+        def __init__(self, groups, hear, named):
+            super().__init__(groups, hear, lambda channel: joined.set())
+
+    monkeypatch.setattr(hub_module, "Listener", Told)
     monkeypatch.setattr(hub_module, "reaches_other_processes", lambda: True)
     other = await hub().feed("notes/1")
     other.followers.add(follower)
-    async with asyncio.timeout(10):
-        while not hub()._listener._joined:
-            await asyncio.sleep(0)
+    await asyncio.wait_for(joined.wait(), 10)
     (group,) = bell.peal_groups(get_channel_layer())
     message = {"type": bell.PEAL, "from": "another", "news": [["lobby", "k3Zp", 1, 1, ["{}"]]], "present": []}
     await get_channel_layer().group_send(group, message)

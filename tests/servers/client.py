@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 from here import Here
+from messages import frames_of
 
 PATIENCE = 15.0
 
@@ -65,12 +66,12 @@ class Client:
 
         with suppress(ConnectionClosed):
             while True:
-                frame = json.loads(await self.socket.recv(), parse_constant=self._no_json)
-                if frame["type"] == "ping" and self.answers_pings:
-                    await self.socket.send(json.dumps({"type": "pong", "n": frame["n"]}))
-                async with self._more:
-                    self._note(frame)
-                    self._more.notify_all()
+                for frame in frames_of(await self.socket.recv(), parse_constant=self._no_json):
+                    if frame["type"] == "ping" and self.answers_pings:
+                        await self.socket.send(json.dumps({"type": "pong", "n": frame["n"]}))
+                    async with self._more:
+                        self._note(frame)
+                        self._more.notify_all()
         async with self._more:
             self.closed = self.socket.close_code
             self._more.notify_all()
