@@ -135,14 +135,12 @@ class Place:
         return page.texts, page.more
 
     def _newest_in_tail(self, count: int) -> list[str] | None:
-        """The newest ``count`` entries, if the tail holds them and one frame takes them."""
-        feed = self.feed.feed
-        start = max(self.feed.floor, feed.delivered - count)
+        """The newest ``count`` entries, or as many as one frame takes, if the tail holds them."""
         # While the feed is opened anew, or could not be, its tail is of the log as it was.
-        if start < feed.tail_start or not self.feed.opening.done() or self.feed.failed:
+        if not self.feed.opening.done() or self.feed.failed:
             return None
-        texts = feed.texts_after(start)
-        return texts if start + len(texts) == feed.delivered else None
+        feed = self.feed.feed
+        return feed.newest(min(count, feed.delivered - self.feed.floor))
 
     def _joined(self, frame: Join, texts: Sequence[str], *, more: bool, recovered: bool = False) -> str:
         assert self.position is not None

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any, Protocol
 
 from django_rooms.doorbell import bell
@@ -73,6 +74,8 @@ class RoomFeed:
         self._heard: dict[str, int] = {}
         self._closed = False
         self._blocks = Blocks(shelf, self._read)
+        # The newest pages that are being read, by how much was asked for.
+        self._pages: dict[int, asyncio.Task[Page]] = {}
 
     @property
     def position(self) -> Position:
@@ -159,10 +162,25 @@ class RoomFeed:
         return await self._blocks.after(offset, fresh=fresh)
 
     async def page(self, limit: int, before: int | None = None) -> Page:
-        """Messages for people: the newest, or those before an offset."""
-        page = await reading.run(pages.page, self.name, limit, before)
-        if before is None:
-            self._learn(Head(*page.position, self.floor))
+        """Messages for people: the newest, read once for all who wait for them, or those before an offset.
+
+        Who is given what was read a moment ago goes on from there: its position is older, and nothing is lost.
+        """
+        if before is not None:
+            return await reading.run(pages.page, self.name, limit, before)
+        if (task := self._pages.get(limit)) is None:
+            task = self._pages[limit] = asyncio.create_task(self._read_page(limit))
+            task.add_done_callback(partial(self._page_is_read, limit))
+        return await asyncio.shield(task)
+
+    def _page_is_read(self, limit: int, task: "asyncio.Task[Page]") -> None:
+        del self._pages[limit]
+        if not task.cancelled():
+            task.exception()  # It is told to those who wait for it, if any still do.
+
+    async def _read_page(self, limit: int) -> Page:
+        page = await reading.run(pages.page, self.name, limit)
+        self._learn(Head(*page.position, self.floor))
         return page
 
     def join_anew(self) -> None:

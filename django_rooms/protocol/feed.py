@@ -126,6 +126,12 @@ class Feed:
         start = offset - self.tail_start
         return fitting(islice(self._tail, start, start + RUN_ENTRIES), RUN_CHARACTERS)
 
+    def newest(self, count: int) -> list[str] | None:
+        """The last ``count`` entries, or as many as one frame takes; ``None``: read the log."""
+        if self.delivered - count < self.tail_start and self.characters < RUN_CHARACTERS:
+            return None
+        return fitting(islice(reversed(self._tail), count), RUN_CHARACTERS)[::-1]
+
     def trim(self, max_characters: int) -> None:
         """Let go of the oldest entries beyond ``max_characters``; who needs them reads the log.
 

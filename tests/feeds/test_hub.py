@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from channels.layers import get_channel_layer
+from django.db import OperationalError
 from memory_log import entry, read_by_feeds
 
 from django_rooms.doorbell import bell
@@ -401,6 +402,28 @@ async def test_who_comes_when_the_last_one_goes_has_the_layer_called(monkeypatch
         feed = await hub().feed(room)
         await asyncio.wait_for(calling.acquire(), 10)
         hub().let_go(feed)
+
+
+async def test_the_newest_page_is_read_once_for_all_who_wait_for_it(log, feed):
+    log.fill("k3Zp", 3)
+    log.open.clear()
+    waiting = [asyncio.ensure_future(feed.page(10)) for _ in range(20)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    log.open.set()
+    pages = await asyncio.gather(*waiting[1:])
+    assert [name for name, *_ in log.reads].count("page") == 1
+    assert {page.position for page in pages} == {Position("k3Zp", 3)}
+    await feed.page(10)
+    assert [name for name, *_ in log.reads].count("page") == 2
+
+
+async def test_a_page_that_cannot_be_read_fails_for_all_and_is_read_again(log, feed):
+    log.failure = OperationalError()
+    found = await asyncio.gather(feed.page(10), feed.page(10), return_exceptions=True)
+    assert [type(error) for error in found] == [OperationalError, OperationalError]
+    log.failure = None
+    assert (await feed.page(10)).position == Position("", 0)
 
 
 async def test_a_peal_is_heard_in_each_room_that_is_followed_here(log, feed, follower):

@@ -38,6 +38,21 @@ def feed():
     return feed
 
 
+def test_the_newest_entries_are_as_many_as_one_frame_takes():
+    feed = Feed("lobby", max_characters=10 * RUN_CHARACTERS)
+    feed.open("k3Zp", 8, ['"' + f"{n}" * (RUN_CHARACTERS // 4) + '"' for n in range(1, 9)])
+    assert [text[1] for text in feed.newest(50)] == ["6", "7", "8"]
+    assert [text[1] for text in feed.newest(2)] == ["7", "8"]
+    assert feed.newest(0) == []
+
+
+def test_the_newest_entries_are_read_from_the_log_where_the_tail_does_not_reach_so_far():
+    feed = Feed("lobby", max_characters=10 * RUN_CHARACTERS)
+    feed.open("k3Zp", 8, ["{}"] * 4)
+    assert feed.newest(4) == ["{}"] * 4
+    assert feed.newest(5) is None
+
+
 def test_the_next_entry_is_delivered(feed):
     assert feed.hear("k3Zp", 4, texts(4, 5), 5) is Heard.DELIVERED
     assert feed.delivered == 5
