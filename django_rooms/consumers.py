@@ -222,7 +222,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             await self.connection.receive(text)
 
     def send_text(self, text: str) -> Coroutine[Any, Any, None]:
-        return self.base_send({"type": "websocket.send", "text": text})  # type: ignore[arg-type]
+        return self.base_send({"type": "websocket.send", "text": text})  # type: ignore[arg-type,return-value]
 
     def abort(self) -> None:
         """Wait for nothing more. What is being handled is handled to its end."""
@@ -278,7 +278,8 @@ class NotFoundConsumer(RoomConsumer):
 def _is_allowed(origin: str, allowed_hosts: tuple[str, ...], debug: bool) -> bool:
     """By Channels' own validator. It reads the two settings itself; here they say for which ones the answer is kept."""
     try:
-        return AllowedHostsOriginValidator(None).valid_origin(urlparse(origin))
+        validator: Any = AllowedHostsOriginValidator(None)  # type: ignore[arg-type]
+        return validator.valid_origin(urlparse(origin))
     except ValueError:  # No URL at all, such as "http://[".
         return False
 
@@ -301,7 +302,7 @@ async def _clean_up() -> None:
         await aclose_old_connections()
 
 
-async def _introduced(scope: dict[str, Any]) -> tuple[Any, Any]:
+async def _introduced(scope: Any) -> tuple[Any, Any]:
     """Who it is and what others see of them. In a thread where it may load a session, a user or a profile."""
     from django_rooms.people import is_loaded
     from django_rooms.threads import asking

@@ -113,6 +113,11 @@ class Sending:
         """Nothing is being written, and anything may be."""
         return not self._busy and self.state is State.OPEN and self._pulse.clear
 
+    @property
+    def idle(self) -> bool:
+        """What is passed on now is sent, for nothing else waits."""
+        return self.free and not self._outbox
+
     def pass_on(self, text: str, size: int) -> bool:
         """Send a frame, or an array, behind the replies that wait, if nothing else is in its way; whether it was.
 
@@ -123,7 +128,7 @@ class Sending:
         if self._outbox:
             if text.startswith("[") or len(self._outbox) >= frames.MAX_BATCH or self._outbox.characters > MESSAGE:
                 return False
-            text = frames.pack([*self._outbox.take_all(), text])
+            text = frames.pack([*self._outbox.take(frames.MAX_BATCH - 1, MESSAGE), text])
             size = size_of(text)
         self._pass(text, size)
         return True
@@ -138,7 +143,7 @@ class Sending:
             self._fail(error)
 
     def ask(self) -> None:
-        """Ask the peer for a sign of life, if that is due. Most connections have nothing else to say most of the time."""
+        """Ask the peer for a sign of life, if that is due. Most connections say nothing else most of the time."""
         if self._busy or self._outbox:
             self.wake()
         elif (number := self._pulse.question()) is not None:
@@ -226,10 +231,8 @@ class Sending:
             return [frames.ping(number)]
         if self._pulse.full:
             return []
-        taken, characters = [], 0
-        while self._outbox and len(taken) < frames.MAX_BATCH - 1 and characters < MESSAGE:
-            taken.append(self._outbox.take())
-            characters += len(taken[-1])
+        taken = self._outbox.take(frames.MAX_BATCH - 1, MESSAGE)
+        characters = sum(map(len, taken))
         if not self._outbox and characters < MESSAGE and (entries := self._entries()) is not None:
             taken.append(entries)
         return taken

@@ -43,18 +43,16 @@ class Outbox:
         self.put(frame)
         return True
 
-    def take(self) -> str | None:
-        if not self._frames:
-            return None
-        frame = self._frames.popleft()
+    def take(self, most: int, characters: int) -> list[str]:
+        """The first ``most`` frames, as far as so many ``characters`` go; the last of them may go beyond."""
+        taken: list[str] = []
+        while self._frames and len(taken) < most and characters > 0:
+            taken.append(self._frames.popleft())
+            characters -= len(taken[-1])
+            self.characters -= len(taken[-1])
         if not self._frames:
             self._frames = None
-        self.characters -= len(frame)
-        return frame
-
-    def take_all(self) -> list[str]:
-        frames, self._frames, self.characters = list(self._frames or ()), None, 0
-        return frames
+        return taken
 
     def _has_room_for(self, frame: str) -> bool:
         return not self._frames or self.characters + len(frame) <= self.max_characters

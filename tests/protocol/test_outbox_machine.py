@@ -52,9 +52,15 @@ class OutboxMachine(RuleBasedStateMachine):
         if not crowded and self.fits(frame):
             self.waiting.append(frame)
 
-    @rule()
-    def take(self):
-        assert self.outbox.take() == (self.waiting.pop(0) if self.waiting else None)
+    @rule(most=st.integers(1, 4), characters=SIZES)
+    def take(self, most, characters):
+        taken = self.outbox.take(most, characters)
+        assert taken == self.waiting[: len(taken)]
+        del self.waiting[: len(taken)]
+        full = len(taken) == most or sum(map(len, taken)) >= characters
+        assert full or not self.waiting
+        assert sum(map(len, taken[:-1])) < characters
+        assert len(taken) <= most
 
     @invariant()
     def what_is_counted_is_what_waits(self):
@@ -67,8 +73,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def teardown(self):
         while self.waiting:
-            self.take()
-        assert self.outbox.take() is None
+            assert self.outbox.take(1, 1) == [self.waiting.pop(0)]
+        assert self.outbox.take(1, 1) == []
 
 
 OutboxMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
