@@ -6,15 +6,16 @@ Who is here by this process is there at once, and stays there while the database
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 from uuid import UUID
 
 from django_rooms.presence import claims, queries, recorder
-from django_rooms.presence.attendance import attendance
+from django_rooms.presence.attendance import Here, attendance
 from django_rooms.presence.heart import heart
-from django_rooms.presence.queries import Snapshot
-from django_rooms.protocol.presence import Member, Present
+from django_rooms.presence.queries import Seen, Snapshot, Wanted
+from django_rooms.presence.statements import Stamp
+from django_rooms.protocol.presence import Present
 from django_rooms.threads import reading
 
 logger = logging.getLogger("django_rooms")
@@ -29,52 +30,47 @@ class RoomPresence:
     def __init__(self, name: str, limit: int, wake: Callable[[], None], reader: "Reader") -> None:
         self.name = name
         self.present = Present(name, limit)
-        self._stamp: UUID | None = None
+        self._stamp: Stamp | None = None
         self._wake = wake
         self._reader = reader
         self._loop = asyncio.get_running_loop()
         self._told_at = -GATHER
         self.opening = reader.open(self)
 
-    @property
-    def here(self) -> list[Member]:
-        return attendance().members(self.name)
-
-    @property
-    def introduced(self) -> list[Member]:
-        return attendance().introduced(self.name)
-
     def come(self) -> None:
         """Somebody has come by this process. Where others just have, they are shown together, a second later."""
-        if self.present.members is None:
+        known = self.present.members
+        if known is None:
             return  # A crowd is counted as it is recorded.
         if self._loop.time() - self._told_at < GATHER:
             self.changed()  # Also while nothing can be recorded, which would tell us.
-        elif self.present.add(_beside(self.present.members, self.here, self.introduced)):
+        elif self.present.add(attendance().beside(self.name, known)):
             self._tell()
 
     def changed(self) -> None:
         """What is recorded has changed."""
         self._reader.want(self)
 
-    def look(self, stamp: UUID | None) -> None:
+    def look(self, stamp: Stamp | None) -> None:
         """A look found this stamp."""
         if stamp != self._stamp:
             self.changed()
 
-    def learn(self, snapshot: Snapshot, here: list[Member], introduced: list[Member]) -> None:
-        """Take in what was read. Who was ``here`` before that, or is now, may not be recorded yet, nor how they said to
+    def learn(self, snapshot: Snapshot, before: Here) -> None:
+        """Take in what was read. Who was here ``before`` that, or is now, may not be recorded yet, nor how they said to
         be known.
         """
         self._stamp = snapshot.stamp
-        now = self.here
-        ours = {member.key: member for member in (*here, *now)}
+        now = attendance().here(self.name)
+        ours = before.members | now.members
         members, count = None, max(snapshot.count, len(ours))
         if snapshot.members is not None:
-            found = {member.key: member for member in snapshot.members}
-            found |= {one.key: one for one in _beside(found, ours.values(), (*introduced, *self.introduced))}
+            read = {member.key: member for member in snapshot.members}
+            # What is known of the others is newer than what this process knows of them: they may have joined elsewhere.
+            unknown = {key: member for key, member in ours.items() if key not in read}
+            found = read | unknown | before.introduced | now.introduced
             members, count = found.values(), len(found)
-            if not found.keys() <= {member.key for member in (*snapshot.members, *now)}:
+            if not found.keys() <= read.keys() | now.members.keys():
                 self.changed()  # Somebody has left meanwhile: recorded after that was read, or taken out before.
         if self.present.become(members, count):
             self._tell()
@@ -136,40 +132,32 @@ class Reader:
 
     async def _read(self, rooms: Iterable[RoomPresence]) -> None:
         """What cannot be read is found by the next look."""
-        here = {room: (room.here, room.introduced) for room in rooms}
-        limits = {room.name: room.present.wanted for room in here}
+        before = {room: attendance().here(room.name) for room in rooms}
+        wanted = {room.name: Wanted(room.present.wanted, room.present.members or {}) for room in before}
+        lease = recorder.own_lease()
         try:
-            snapshots = await self._snapshots(limits)
-            if (lease := recorder.own_lease()) is not None:
-                await self._expel(lease, list(limits))
+            seen = await self._seen(wanted, lease)
+            if seen.expelled and lease is not None:
+                await self._expel(lease, list(wanted))
         except Exception as error:
             logger.warning("Who is in the rooms could not be read; the next look comes soon: %s", error)
-            for room in here:
+            for room in before:
                 room.come()
             return
-        for room, before in here.items():
-            room.learn(snapshots[room.name], *before)
+        for room, here in before.items():
+            room.learn(seen.rooms[room.name], here)
 
-    async def _snapshots(self, limits: dict[str, int]) -> dict[str, Snapshot]:
+    async def _seen(self, wanted: dict[str, Wanted], lease: UUID | None) -> Seen:
         """Who is sure now may not be any more when it is read: the database may have been away in between."""
         if _sure():
-            found = await reading.run(queries.snapshots, limits, True)
+            seen = await reading.run(queries.snapshots, wanted, lease, True)
             if _sure():
-                return found
-        return await reading.run(queries.snapshots, limits, False)
+                return seen
+        return await reading.run(queries.snapshots, wanted, lease, False)
 
     async def _expel(self, lease: UUID, rooms: list[str]) -> None:
-        if members := await reading.run(claims.expelled, lease, rooms):
-            for room, connection in attendance().expel(members, rooms):
-                connection.expel(room)
-
-
-def _beside(known: Collection[str], here: Iterable[Member], introduced: Iterable[Member]) -> list[Member]:
-    """Of those who are ``here`` whom nobody knew, and those who have just said how they are known.
-
-    What is known of the others is newer than what this process knows of them: they may have joined elsewhere.
-    """
-    return [*(member for member in here if member.key not in known), *introduced]
+        for room, connection in attendance().expel(await reading.run(claims.expelled, lease, rooms), rooms):
+            connection.expel(room)
 
 
 def _sure() -> bool:

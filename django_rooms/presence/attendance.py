@@ -6,11 +6,11 @@ statement, and what failed is simply recorded later. So what waits is bounded by
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from django_rooms.names import member_key, room_key
@@ -41,18 +41,26 @@ class Recorded(Enum):
     DONE = auto()
 
 
-@dataclass(eq=False)
+Connections = tuple[Connection, ...]
+
+
+@dataclass(eq=False, slots=True)
 class Person:
-    """Somebody in one room. ``doubted`` connections count for nothing until their peers have answered."""
+    """Somebody in one room. ``doubted`` connections count for nothing until their peers have answered.
+
+    Most have one connection: a set of it would take four times as much memory.
+    """
 
     member: Member
-    here: set[Connection] = field(default_factory=set)
-    doubted: set[Connection] = field(default_factory=set)
+    here: Connections = ()
+    doubted: Connections = ()
     # Until when they are in any case, by this process's clock, once nobody is ``here``.
     until: float = 0.0
     recorded: Recorded = Recorded.NO
     # A join has said how they are known, which is to be recorded.
     introduced: bool = False
+    # They are being recorded, and whether that with them.
+    taken: bool | None = None
 
     @property
     def counts(self) -> bool:
@@ -62,6 +70,15 @@ class Person:
     def to_tell(self) -> bool:
         """That a last tab has left is to be recorded, also where another one is still doubted."""
         return self.counts or self.recorded is not Recorded.NO
+
+
+class Here(NamedTuple):
+    """Who is in a room by this process, by key; and those of them whose join said how they are known, which others do
+    not know yet.
+    """
+
+    members: dict[str, Member]
+    introduced: dict[str, Member]
 
 
 Key = tuple[str, str]
@@ -74,17 +91,16 @@ class Attendance:
         # By room and person's key.
         self._rooms: dict[str, dict[str, Person]] = {}
         self._changed: dict[Key, None] = {}
-        # What is being recorded, and whether a join said how they are known.
-        self._taken: dict[Key, bool] = {}
 
     def enter(self, room: str, member: Member, connection: Connection) -> None:
         """Be there with one more connection, known as ``member``; again with the same one changes nothing."""
         with self._lock:
-            person = self._rooms.setdefault(room, {}).setdefault(member.key, Person(member))
+            people = self._rooms.setdefault(room, {})
+            if (person := people.get(member.key)) is None:
+                person = people[member.key] = Person(member)
             if connection not in person.here or person.member != member:
                 person.member, person.introduced = member, True
-                person.doubted.discard(connection)
-                person.here.add(connection)
+                _prove(person, connection)
                 self._changed[room, member.key] = None
 
     def confirm(self, room: str, key: str, connection: Connection) -> None:
@@ -92,8 +108,7 @@ class Attendance:
         with self._lock:
             person = self._person(room, key)
             if person is not None and connection in person.doubted:
-                person.doubted.discard(connection)
-                person.here.add(connection)
+                _prove(person, connection)
                 self._changed[room, key] = None
 
     def leave(self, room: str, key: str, connection: Connection, grace: float) -> None:
@@ -103,10 +118,10 @@ class Attendance:
             if person is None:
                 return
             if connection in person.here:
-                person.here.discard(connection)
+                person.here = _without(person.here, connection)
                 person.until = max(person.until, self._clock() + grace)
                 self._changed[room, key] = None
-            person.doubted.discard(connection)
+            person.doubted = _without(person.doubted, connection)
             self._forget_if_gone(room, key)
 
     def leave_all(self, grace: float) -> None:
@@ -115,7 +130,7 @@ class Attendance:
             for room, people in self._rooms.items():
                 for key, person in people.items():
                     if person.here:
-                        person.here.clear()
+                        person.here = ()
                         person.until = self._clock() + grace
                         self._changed[room, key] = None
 
@@ -126,9 +141,7 @@ class Attendance:
             for key in keys:
                 del self._changed[key]
             found = [(room, self._person(room, key)) for room, key in keys]
-            stays = [self._stay(room, person) for room, person in found if person is not None and person.to_tell]
-            self._taken.update({(stay.room, stay.member.key): stay.introduced for stay in stays})
-            return stays
+            return [self._stay(room, person) for room, person in found if person is not None and person.to_tell]
 
     def put_back(self, stays: Iterable[Stay]) -> None:
         """They could not be recorded yet."""
@@ -152,29 +165,33 @@ class Attendance:
     def waiting(self) -> bool:
         return bool(self._changed)
 
-    def members(self, room: str) -> list[Member]:
-        """Who is in the room by this process, and who was until a moment ago and is not recorded as leaving yet."""
+    def here(self, room: str) -> Here:
+        """Also who was until a moment ago and is not recorded as leaving yet."""
         with self._lock:
-            return [person.member for person in self._rooms.get(room, {}).values() if person.counts]
+            people = self._rooms.get(room, {})
+            members = {key: one.member for key, one in people.items() if one.here or not one.doubted}
+            introduced = {key: one.member for key, one in people.items() if one.introduced or one.taken}
+            return Here(members, {key: member for key, member in introduced.items() if key in members})
 
-    def introduced(self, room: str) -> list[Member]:
-        """Those of them whose join said how they are known, and others do not know that yet."""
+    def beside(self, room: str, known: Collection[str]) -> list[Member]:
+        """Of those who are here whom nobody knew, and those who have just said how they are known.
+
+        What is known of the others is newer than what this process knows of them: they may have joined elsewhere.
+        """
         with self._lock:
             people = self._rooms.get(room, {}).items()
             return [
-                one.member for key, one in people if one.counts and (one.introduced or self._taken.get((room, key)))
+                one.member for key, one in people if one.counts and (key not in known or one.introduced or one.taken)
             ]
 
     def doubt(self) -> set[Connection]:
         """Others may have taken us for dead: nobody counts before they have proved to be there. Return who has to."""
         with self._lock:
             self._changed.clear()
-            self._taken.clear()
             for room, people in list(self._rooms.items()):
                 for key, person in list(people.items()):
-                    person.doubted |= person.here
-                    person.here.clear()
-                    person.recorded = Recorded.NO
+                    person.doubted, person.here = person.doubted + person.here, ()
+                    person.recorded, person.taken = Recorded.NO, None
                     if not person.doubted:
                         self._forget(room, key)
             return {
@@ -189,7 +206,7 @@ class Attendance:
                 for key, person in self._rooms.get(room, {}).items():
                     if member_key(room_key(room), key) in members:
                         person.until = 0.0
-                        found += [(room, connection) for connection in person.here | person.doubted]
+                        found += [(room, connection) for connection in person.here + person.doubted]
             return found
 
     def _person(self, room: str, key: str) -> Person | None:
@@ -197,14 +214,16 @@ class Attendance:
 
     def _untaken(self, stay: Stay) -> Person | None:
         """Whose ``stay`` is not being recorded any more."""
-        self._taken.pop((stay.room, stay.member.key), None)
-        return self._person(stay.room, stay.member.key)
+        person = self._person(stay.room, stay.member.key)
+        if person is not None:
+            person.taken = None
+        return person
 
     def _stay(self, room: str, person: Person) -> Stay:
         if person.recorded is Recorded.NO:
             person.recorded = Recorded.TRIED
         grace, introduced = max(0.0, person.until - self._clock()), person.introduced
-        person.introduced = False
+        person.introduced, person.taken = False, introduced
         return Stay(room, person.member, len(person.here), grace, person.recorded is Recorded.DONE, introduced)
 
     def _forget_if_gone(self, room: str, key: str) -> None:
@@ -213,14 +232,28 @@ class Attendance:
         Not while that is being recorded: it may have to be recorded once more.
         """
         person = self._person(room, key)
-        unrecorded = (room, key) in self._changed or (room, key) in self._taken
-        if person is not None and not person.here and not person.doubted and not unrecorded:
+        if person is None or person.here or person.doubted or person.taken is not None:
+            return
+        if (room, key) not in self._changed:
             self._forget(room, key)
 
     def _forget(self, room: str, key: str) -> None:
         del self._rooms[room][key]
         if not self._rooms[room]:
             del self._rooms[room]
+
+
+def _prove(person: Person, connection: Connection) -> None:
+    person.doubted = _without(person.doubted, connection)
+    if connection not in person.here:
+        person.here += (connection,)
+
+
+def _without(connections: Connections, connection: Connection) -> Connections:
+    if connection not in connections:
+        return connections
+    place = connections.index(connection)
+    return connections[:place] + connections[place + 1 :]
 
 
 attendance = OncePerProcess(Attendance)

@@ -10,17 +10,17 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import connections, transaction
-from django.db.models import F, Min, Q
+from django.db import transaction
+from django.db.models import F
 
 from django_rooms import models
 from django_rooms.conf import settings
 from django_rooms.models import Announcement, Occupied, Presence, rows
 from django_rooms.names import member_key, presence_key, room_key
-from django_rooms.presence import clock, leases
+from django_rooms.presence import clock, leases, statements
+from django_rooms.presence.statements import Known, Left, Row
 from django_rooms.protocol.presence import Member
 
 logger = logging.getLogger("django_rooms")
@@ -65,16 +65,6 @@ class Stay:
     def key(self) -> UUID:
         return member_key(self.room_key, self.member.key)
 
-    def columns(self) -> dict[str, Any]:
-        """As the columns of ``models.Person``."""
-        return {
-            "room": self.room_key,
-            "room_name": self.room,
-            "person_key": self.member.key,
-            "person_name": self.member.name,
-            "info": self.member.info_text,
-        }
-
 
 def record(lease: UUID, wanted: Sequence[Stay], *, announce: bool) -> list[Stay]:
     """Record ``wanted`` in one transaction; return those whose room somebody else holds just now.
@@ -85,14 +75,11 @@ def record(lease: UUID, wanted: Sequence[Stay], *, announce: bool) -> list[Stay]
     names = {item.room_key: item.room for item in wanted}
     _occupy(names)
     with transaction.atomic(using=settings.DATABASE):
-        held = names.keys() - _lock(names)
-        now = clock.read()
-        if not leases.is_alive(lease):
-            raise LeaseLost(f"The lease {lease} has run out.")
-        changed = _record(lease, [item for item in wanted if item.room_key not in held], now, announce)
+        locked = _lock(names)
+        changed = _record(lease, [item for item in wanted if item.room_key in locked], announce)
         _stamp(changed)
     _tell(names[key] for key in changed)
-    return [item for item in wanted if item.room_key in held]
+    return [item for item in wanted if item.room_key not in locked]
 
 
 def sweep(lease: UUID, *, announce: bool, steady: Callable[[], bool]) -> int:
@@ -101,19 +88,17 @@ def sweep(lease: UUID, *, announce: bool, steady: Callable[[], bool]) -> int:
     Called again until it returns 0. Whoever calls it has a lease that was renewed unbroken for a while. It is asked
     once more whether it is ``steady`` when the dead are known: the database may have been away in between.
     """
-    due = list(_due().values_list("room", flat=True).distinct()[:BATCH])
+    due = statements.due(BATCH)
     if not due:
         return 0
     _occupy(due)  # There is one, unless somebody has deleted it by hand.
     with transaction.atomic(using=settings.DATABASE):
-        locked = _lock(due)
-        now = clock.read()
-        over = list(_due().filter(room__in=locked).values_list("key", "member")[:BATCH])
+        now, over = statements.over(_lock(due), lease, BATCH)
         # A machine that was suspended with all its processes and the database: their clocks stood still, its did not.
-        if not steady() or not leases.is_alive(lease):
+        if now is None or not over or not steady():
             return 0
         left = _remove(over)
-        _announce(Kind.LEFT, left, lease, now, announce)
+        _announce(Kind.LEFT, [member.row() for member in left], lease, now, announce)
         changed = {member.room for member in left}
         _stamp(changed - _vacate(changed))
     _tell(member.room_name for member in left)
@@ -122,9 +107,7 @@ def sweep(lease: UUID, *, announce: bool, steady: Callable[[], bool]) -> int:
 
 def soonest() -> int | None:
     """Milliseconds until somebody's time is over, as far as anybody knows now."""
-    leaving = rows(Presence).aggregate(at=Min("leaving"))["at"]
-    times = [leases.remaining(), None if leaving is None else leaving - clock.read()]
-    return min((time for time in times if time is not None), default=None)
+    return statements.soonest()
 
 
 def hasten(seconds: float) -> None:
@@ -146,7 +129,7 @@ def expel(room: str, person: str) -> bool:
     """
     key = room_key(room)
     with transaction.atomic(using=settings.DATABASE):
-        _lock([key], wait=True)
+        list(models.lock(Occupied, [key], "stamp", wait=True))
         theirs = {"member": member_key(key, person), "connections__gt": 0}
         there = leases.counting().filter(**theirs).exists()
         found = rows(Presence).filter(**theirs).update(expelled=True)
@@ -175,101 +158,89 @@ def forget() -> None:
 def _occupy(keys: Iterable[UUID]) -> None:
     """Have a row for each room. Not in the batch's transaction: whoever makes the same one waits for it."""
     wanted = set(keys)
-    if missing := sorted(wanted.difference(rows(Occupied).filter(key__in=wanted).values_list("key", flat=True))):
-        rows(Occupied).bulk_create([Occupied(key=key) for key in missing], ignore_conflicts=True)
+    if missing := wanted - statements.occupied(wanted):
+        statements.occupy(missing, uuid4())
 
 
-def _lock(keys: Iterable[UUID], *, wait: bool = False) -> set[UUID]:
-    """Lock rooms in the order of their keys; leave out those that somebody holds, or ``wait``, and those not there."""
-    found = models.lock(Occupied, keys, "stamp", wait=wait)
-    return set(found.values_list("key", flat=True))
+def _lock(keys: Iterable[UUID]) -> set[UUID]:
+    """Lock rooms in the order of their keys; leave out those that somebody holds, and those not there."""
+    return statements.lock(keys)
 
 
-def _record(lease: UUID, wanted: list[Stay], now: int, announce: bool) -> set[UUID]:
-    """Write who attends; return the rooms in which that can be seen."""
-    before = {member.key: member for member in rows(models.Member).filter(key__in=[item.key for item in wanted])}
-    # Whoever was out by the clock, and whose leave nobody has claimed yet, was not shown.
-    shown = set(leases.counting().filter(member__in=before).values_list("member", flat=True)) if before else set()
+def _record(lease: UUID, wanted: Sequence[Stay], announce: bool) -> set[UUID]:
+    """Write who attends, under a lease that is alive; return the rooms in which that can be seen."""
+    now, before = statements.before(lease, [item.key for item in wanted])
+    if now is None:
+        raise LeaseLost(f"The lease {lease} has run out.")
     fresh = [item for item in wanted if item.connections or not item.known]
-    _save(fresh, lease, now)
-    _let_leave([item for item in wanted if item.known and not item.connections], lease, now)
-    joined = [models.Member(key=item.key, since=now, **item.columns()) for item in fresh if item.key not in before]
-    rows(models.Member).bulk_create(joined)
+    statements.save([_presence(item, lease, now) for item in fresh])
+    leaving = [item for item in wanted if item.known and not item.connections]
+    statements.let_leave([_presence(item, lease, now) for item in leaving])
+    joined = [_member(item, now) for item in fresh if item.key not in before]
+    statements.join(joined)
     _announce(Kind.JOINED, joined, lease, now, announce)
     renamed = [item for item in fresh if item.introduced and item.key in before and _differs(before[item.key], item)]
-    if renamed:
-        changed = [models.Member(key=item.key, **item.columns()) for item in renamed]
-        rows(models.Member).bulk_update(changed, ["person_name", "info"])
-    seen = [item for item in wanted if item.key not in shown]
+    statements.rename([_member(item, now) for item in renamed])
+    # Whoever was out by the clock, and whose leave nobody has claimed yet, was not shown.
+    seen = [item for item in wanted if item.key not in before or not before[item.key].shown]
     return {item.room_key for item in [*seen, *renamed]}
 
 
-def _save(stays: list[Stay], lease: UUID, now: int) -> None:
-    found = [_presence(item, lease, now) for item in stays]
-    target = connections[settings.DATABASE].features.supports_update_conflicts_with_target
-    rows(Presence).bulk_create(
-        found,
-        update_conflicts=True,
-        unique_fields=["key"] if target else None,
-        update_fields=["connections", "leaving"],
-    )
+def _presence(item: Stay, lease: UUID, now: int) -> Row:
+    """As the columns of ``models.Presence``."""
+    return {
+        "key": presence_key(item.key, lease).hex,
+        "room": item.room_key.hex,
+        "member": item.key.hex,
+        "lease": lease.hex,
+        "connections": item.connections,
+        "leaving": None if item.connections else now + clock.milliseconds(item.grace),
+        "expelled": 0,
+    }
 
 
-def _let_leave(leaving: list[Stay], lease: UUID, now: int) -> None:
-    """Those who were swept meanwhile are not brought back."""
-    if leaving:
-        found = [_presence(item, lease, now) for item in leaving]
-        rows(Presence).bulk_update(found, ["connections", "leaving"])
+def _member(item: Stay, now: int) -> Row:
+    """As the columns of ``models.Member``."""
+    return {
+        "key": item.key.hex,
+        "room": item.room_key.hex,
+        "room_name": item.room,
+        "person_key": item.member.key,
+        "person_name": item.member.name,
+        "info": item.member.info_text,
+        "since": now,
+    }
 
 
-def _presence(item: Stay, lease: UUID, now: int) -> Presence:
-    leaving = None if item.connections else now + clock.milliseconds(item.grace)
-    of = {"key": presence_key(item.key, lease), "room": item.room_key, "member": item.key, "lease": lease}
-    return Presence(connections=item.connections, leaving=leaving, **of)
+def _differs(known: Known, item: Stay) -> bool:
+    return (known.name, known.info) != (item.member.name, item.member.info_text)
 
 
-def _differs(member: models.Member, item: Stay) -> bool:
-    return (member.person_name, member.info) != (item.member.name, item.member.info_text)
-
-
-def _due() -> Any:
-    """Of those whose time is over, or whose process gave no sign of life for too long."""
-    dead = list(leases.expired().values_list("id", flat=True))
-    return rows(Presence).filter(Q(leaving__lte=clock.now()) | Q(lease__in=dead))
-
-
-def _remove(over: list[tuple[UUID, UUID]]) -> list[models.Member]:
+def _remove(over: list[tuple[UUID, UUID]]) -> list[Left]:
     """Delete the presences, and the members that have none left; return those."""
-    members = {member for _, member in over}
-    models.delete(Presence, [key for key, _ in over])
-    here = set(rows(Presence).filter(member__in=members).values_list("member", flat=True))
-    left = list(rows(models.Member).filter(key__in=members - here))
-    models.delete(models.Member, [member.key for member in left])
+    statements.remove_presences(key for key, _ in over)
+    if left := statements.left({member for _, member in over}):
+        statements.remove_members(member.key for member in left)
     return left
 
 
 def _vacate(keys: Collection[UUID]) -> set[UUID]:
     """Delete the rows of those rooms that nobody is in any more; return these."""
-    empty = set(keys) - set(rows(models.Member).filter(room__in=keys).values_list("room", flat=True).distinct())
-    models.delete(Occupied, list(empty))
+    if empty := statements.vacant(keys):
+        statements.remove_rooms(empty)
     return empty
 
 
-def _announce(kind: Kind, members: list[models.Member], lease: UUID, now: int, wanted: bool) -> None:
+def _announce(kind: Kind, members: Sequence[Row], lease: UUID, now: int, wanted: bool) -> None:
     if wanted:
-        columns = ("room", "room_name", "person_key", "person_name", "info", "since")
-        rows(Announcement).bulk_create(
-            Announcement(
-                event_id=uuid4(), kind=kind, at=now, lease=lease, **{name: getattr(member, name) for name in columns}
-            )
-            for member in members
-        )
+        claim = {"kind": kind, "at": now, "lease": lease.hex}
+        statements.announce([{**member, **claim, "event_id": uuid4().hex} for member in members])
 
 
 def _stamp(keys: Collection[UUID]) -> None:
     """Say that a room is another than before, to those who look."""
     if keys:
-        rows(Occupied).filter(key__in=list(keys)).update(stamp=uuid4())
+        statements.stamp(keys, uuid4())
 
 
 def _tell(rooms: Iterable[str]) -> None:

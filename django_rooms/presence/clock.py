@@ -9,40 +9,40 @@ from typing import Any
 
 from django.db import connections
 from django.db.models import BigIntegerField, Expression, Func
-from django.db.models.sql import Query
 
 from django_rooms.conf import settings
+
+_TEXTS = {
+    "postgresql": "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS bigint)",
+    "mysql": "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000)",
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+}
 
 
 class Now(Func):
     """The moment at which a statement runs, in UTC."""
 
     output_field = BigIntegerField()
-    template = "(%(moment)s)"
+    template = "%(moment)s"
 
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        moment = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-        return super().as_sql(compiler, connection, moment=moment, **context)
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **context: Any) -> Any:
+        return super().as_sql(compiler, connection, *args, **context, moment=text())
 
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        moment = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS bigint)"
-        return super().as_sql(compiler, connection, moment=moment, **context)
 
-    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        moment = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000"
-        return super().as_sql(compiler, connection, moment=moment, **context)
+def text() -> str:
+    """The present moment, inside of a statement by hand."""
+    return _TEXTS[connections[settings.DATABASE].vendor]
 
 
 def now() -> Expression:
-    """The present moment, inside of another statement."""
+    """The present moment, inside of one of the ORM's."""
     return Now()
 
 
 def read() -> int:
     """The present moment."""
-    sql, params = Query(None).get_compiler(settings.DATABASE).compile(now())
     with connections[settings.DATABASE].cursor() as cursor:
-        cursor.execute(f"SELECT {sql}", params)
+        cursor.execute(f"SELECT {text()}")
         return int(cursor.fetchone()[0])
 
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import BigIntegerField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import BigIntegerField, ExpressionWrapper, Q, QuerySet
 
 from django_rooms import models
 from django_rooms.conf import settings
@@ -31,10 +31,6 @@ def alive() -> QuerySet[Lease]:
     return rows(Lease).filter(expires_at__gt=clock.now())
 
 
-def is_alive(lease: UUID) -> bool:
-    return alive().filter(id=lease).exists()
-
-
 def expired() -> QuerySet[Lease]:
     return rows(Lease).filter(expires_at__lte=clock.now())
 
@@ -55,9 +51,3 @@ def forget() -> None:
 
 def _in(seconds: float) -> ExpressionWrapper:
     return ExpressionWrapper(clock.now() + clock.milliseconds(seconds), output_field=BigIntegerField())
-
-
-def remaining() -> int | None:
-    """Milliseconds until the next lease runs out, of those that have not."""
-    soonest = alive().annotate(left=F("expires_at") - clock.now()).order_by("left").values_list("left", flat=True)
-    return soonest.first()

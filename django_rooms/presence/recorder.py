@@ -131,9 +131,10 @@ class Recorder:
             leaving = [stay.grace for stay in stays if not stay.connections]
             self._sweep_at = min([self._sweep_at, *(time.monotonic() + grace for grace in leaving)])
             self._longest = max([self._longest, *(time.monotonic() + grace for grace in leaving)])
-            if held:
-                self.wake()
-                return
+            if held or len(stays) < BATCH:
+                break
+        if attendance().waiting:  # Whoever came meanwhile is gathered too.
+            self.wake()
 
     def _sweep(self) -> float:
         """Take out who is gone; return the seconds until there may be more."""

@@ -4,10 +4,9 @@ A state has a revision, which counts on one process and in one room. Whoever is 
 which is encoded once for all of them; whoever is further behind is told the state again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from django_rooms.protocol.entries import Author
@@ -17,7 +16,7 @@ from django_rooms.protocol.text import dumps, loads
 ROOM_AGAIN = 0.8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """A person in a room, however many connections they have.
 
@@ -29,6 +28,7 @@ class Member:
     info_text: str = "{}"
     since: datetime = field(default=datetime.fromtimestamp(0, UTC), compare=False)
     connections: int = field(default=0, compare=False)
+    _text: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def author(self) -> Author:
@@ -43,17 +43,24 @@ class Member:
         """What the room class tells of them (``presence_info``)."""
         return loads(self.info_text)
 
-    @cached_property
+    @property
     def text(self) -> str:
-        return f'{dumps(self.author.as_dict())[:-1]},"info":{self.info_text}}}'
+        """What others are told, encoded once."""
+        if not self._text:
+            text = f'{dumps(self.author.as_dict())[:-1]},"info":{self.info_text}}}'
+            object.__setattr__(self, "_text", text)
+        return self._text
 
 
 class Present:
     """The members of one room. ``limit``: up to how many are told by name; beyond it the room tells how many."""
 
+    __slots__ = ("_difference", "_frames", "_limit", "_room", "count", "members", "revision")
+
     def __init__(self, room: str, limit: int) -> None:
         self.revision = 0
         self.count = 0
+        # Never changed, but replaced: other threads read it.
         self.members: dict[str, Member] | None = {}
         self._room = room
         self._limit = limit
@@ -73,18 +80,20 @@ class Present:
             now = None
         if (now, count) == (self.members, self.count):
             return False
-        self._frames = {}
-        self._difference = None if now is None or self.members is None else _difference(self.members, now)
-        self.members, self.count = now, count
-        self.revision += 1
+        self._change(now, count, None if now is None or self.members is None else _difference(self.members, now))
         return True
 
     def add(self, members: Iterable[Member]) -> bool:
         """Take in who has come beside those that are known; whether anybody has."""
-        if self.members is None:
+        known = self.members
+        if known is None or not (new := {one.key: one for one in members if known.get(one.key) != one}):
             return False
-        everybody = {**self.members, **{member.key: member for member in members}}
-        return self.become(everybody.values(), len(everybody))
+        now = known | new
+        if len(now) > self.wanted:
+            self._change(None, len(now), None)
+        else:
+            self._change(now, len(now), _moves(new.values(), []))
+        return True
 
     def state(self, *, names: bool = True) -> str:
         """What ``joined`` tells. Without ``names``, as to somebody who may not know them: how many."""
@@ -99,7 +108,12 @@ class Present:
         named = names and self.members is not None
         return self._made(f"frame {named}", lambda: self._frame(self._named() if named else "}"))
 
-    def _made(self, kind: str, make: Any) -> str:
+    def _change(self, members: dict[str, Member] | None, count: int, difference: str | None) -> None:
+        self.members, self.count, self._difference = members, count, difference
+        self.revision += 1
+        self._frames = {}
+
+    def _made(self, kind: str, make: Callable[[], str]) -> str:
         """Made once, for all who are told it."""
         if kind not in self._frames:
             self._frames[kind] = make()
@@ -109,14 +123,21 @@ class Present:
         return f"{dumps({'type': 'presence', 'room': self._room})[:-1]},{self._head()[1:]}{rest}"
 
     def _head(self) -> str:
-        return dumps({"revision": self.revision, "count": self.count})[:-1]
+        return f'{{"revision":{self.revision},"count":{self.count}'
 
     def _named(self) -> str:
         assert self.members is not None
-        return f',"members":[{",".join(member.text for member in self.members.values())}]}}'
+        return f',"members":[{_texts(self.members.values())}]}}'
 
 
 def _difference(before: dict[str, Member], now: dict[str, Member]) -> str:
-    joined = ",".join(member.text for key, member in now.items() if before.get(key) != member)
-    left = dumps([key for key in before if key not in now])
-    return f',"joined":[{joined}],"left":{left}}}'
+    joined = [member for key, member in now.items() if before.get(key) != member]
+    return _moves(joined, [key for key in before if key not in now])
+
+
+def _moves(joined: Iterable[Member], left: list[str]) -> str:
+    return f',"joined":[{_texts(joined)}],"left":{dumps(left)}}}'
+
+
+def _texts(members: Iterable[Member]) -> str:
+    return ",".join([member.text for member in members])

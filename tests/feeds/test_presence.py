@@ -12,7 +12,7 @@ from django_rooms.feeds import presence as presence_module
 from django_rooms.feeds.presence import GATHER, Reader, RoomPresence
 from django_rooms.names import member_key, room_key
 from django_rooms.presence.attendance import attendance
-from django_rooms.presence.queries import Snapshot
+from django_rooms.presence.queries import Seen, Snapshot
 from django_rooms.protocol.presence import Member
 
 pytestmark = pytest.mark.usefixtures("nobody_here")
@@ -28,7 +28,7 @@ class Database:
         self.rooms, self.stamps, self.reads = {}, {}, []
         self.open, self.asked = asyncio.Event(), asyncio.Event()
         self.open.set()
-        self.failure, self.expelled = None, set()
+        self.failure, self.expelled, self.asked_whom = None, set(), 0
 
     def record(self, room, *members, count=None):
         self.rooms[room] = Snapshot(uuid4(), count or len(members), None if count else list(members))
@@ -46,14 +46,15 @@ class Database:
 
     async def run(self, function, *args):
         if function.__name__ == "expelled":
+            self.asked_whom += 1
             expelled, self.expelled = self.expelled, set()
             return expelled
-        self.reads.append((sorted(args[0]), args[1]))
+        self.reads.append((sorted(args[0]), args[2]))
         self.asked.set()
         await self.open.wait()
         if self.failure:
             raise self.failure
-        return {room: self.rooms.get(room, Snapshot(None, 0, [])) for room in args[0]}
+        return Seen({room: self.rooms.get(room, Snapshot(None, 0, [])) for room in args[0]}, bool(self.expelled))
 
 
 class Pauses:
@@ -381,7 +382,7 @@ async def test_whoever_is_expelled_is_told_by_the_next_read(reader, database, pa
     assert TAB.expelled == ["lobby"]
     TAB.expelled.clear()
     await read_again(room, pauses)
-    assert TAB.expelled == []
+    assert (TAB.expelled, database.asked_whom) == ([], 1)
 
 
 async def test_whoever_is_not_sure_any_more_when_it_was_read_reads_it_otherwise(reader, database, monkeypatch):

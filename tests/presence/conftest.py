@@ -1,7 +1,6 @@
 """A database clock that a test moves, and an attendance of its own for each test."""
 
 import pytest
-from django.db.models import BigIntegerField, Value
 
 from django_rooms.presence import clock
 
@@ -22,7 +21,7 @@ class Time:
 @pytest.fixture
 def time(monkeypatch):
     time = Time()
-    monkeypatch.setattr(clock, "now", lambda: Value(time.now, output_field=BigIntegerField()))
+    monkeypatch.setattr(clock, "text", lambda: str(time.now))
     return time
 
 

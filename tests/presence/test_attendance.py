@@ -42,7 +42,11 @@ def record(attendance):
 
 
 def keys(attendance, room="lobby"):
-    return [member.key for member in attendance.members(room)]
+    return list(attendance.here(room).members)
+
+
+def introduced(attendance):
+    return list(attendance.here("lobby").introduced.values())
 
 
 def test_who_enters_is_here_and_is_recorded_once(attendance):
@@ -246,14 +250,14 @@ def test_nobody_comes_back_by_a_leave_that_the_lost_lease_refused(attendance):
 
 def test_a_join_says_how_they_are_known_until_that_is_recorded(attendance):
     attendance.enter("lobby", ANN, A)
-    assert attendance.introduced("lobby") == [ANN]
+    assert introduced(attendance) == [ANN]
     stays = attendance.take(10)
-    assert attendance.introduced("lobby") == [ANN]
+    assert introduced(attendance) == [ANN]
     attendance.put_back(stays)
     stays = attendance.take(10)
     assert [stay.introduced for stay in stays] == [True]
     attendance.recorded(stays)
-    assert attendance.introduced("lobby") == []
+    assert introduced(attendance) == []
 
 
 def test_neither_a_tab_that_is_closed_nor_one_that_is_there_after_all_says_how_they_are_known(attendance):
@@ -302,7 +306,7 @@ def test_nothing_is_kept_of_those_who_have_left(attendance):
         attendance.leave(f"notes/{number}", "u1", A, 10.0)
     while stays := attendance.take(10):
         attendance.recorded(stays)
-    assert (attendance._rooms, attendance._changed, attendance._taken) == ({}, {}, {})
+    assert (attendance._rooms, attendance._changed) == ({}, {})
 
 
 def test_a_proven_tab_whose_record_got_no_answer_is_recorded_as_leaving_while_another_is_doubted(attendance):

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_rooms.models import Announcement, Member, Occupied, Presence
 from django_rooms.names import room_key
-from django_rooms.presence import claims, clock, leases, queries
+from django_rooms.presence import claims, leases, queries
 from django_rooms.presence.claims import LeaseLost, Stay
 from django_rooms.protocol import presence as values
 
@@ -358,6 +358,13 @@ class TestSweep:
         sweep(lease)
         assert claims.soonest() == 8_000
 
+    def test_a_lease_that_has_run_out_is_no_next_one(self, lease, time):
+        time.pass_(20)
+        leases.take(uuid4())
+        assert claims.soonest() == 10_000
+        time.pass_(10)
+        assert claims.soonest() == 20_000
+
     def test_where_nobody_is_there_is_no_next_one(self, time):
         assert claims.soonest() is None
 
@@ -476,7 +483,7 @@ class TestLocks:
             with transaction.atomic():
                 claims._lock([room_key("lobby")])
                 assert elsewhere(lambda: sweep(lease)) == 0
-                claims._record(lease, [here()], clock.read(), True)
+                claims._record(lease, [here()], True)
             assert elsewhere(lambda: sweep(lease)) == 0
         assert told() == [("joined", "u1")]
         assert keys() == {"u1"}

@@ -59,16 +59,6 @@ def test_a_lease_may_be_renewed_for_another_time(lease, time):
     assert expired() == {lease}
 
 
-def test_the_next_one_to_run_out_is_told(lease, time):
-    time.pass_(10)
-    leases.take(uuid4())
-    assert leases.remaining() == 20_000
-    time.pass_(20)
-    assert leases.remaining() == 10_000
-    time.pass_(10)
-    assert leases.remaining() is None
-
-
 def test_who_counts_has_not_left_and_their_process_is_alive(lease, time):
     here, leaving = presence(lease), presence(lease, connections=0, leaving=time.now + 1000)
     presence(uuid4())

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import pytest
 from django.db import OperationalError, connection
-from django.db.models import BigIntegerField, Value
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -149,7 +148,7 @@ class PresenceMachine(RuleBasedStateMachine):
         self.processes = [self.begin() for _ in range(3)]
 
     def stand_in(self):
-        self.patch.setattr(clock, "now", lambda: Value(self.now, output_field=BigIntegerField()))
+        self.patch.setattr(clock, "text", lambda: str(self.now))
         self.patch.setattr(claims, "BATCH", 2)
         self.patch.setattr(claims, "listeners", [self.heard.update])
         self.patch.setattr(claims, "_occupy", self.between(claims._occupy))
@@ -497,7 +496,7 @@ class PresenceMachine(RuleBasedStateMachine):
         for process in self.processes:
             lease = process.heart.lease
             for room in ROOMS:
-                shown = {(room, one.key) for one in process.attendance.members(room)}
+                shown = {(room, key) for key in process.attendance.here(room).members}
                 here = {member for member in process.present if member[0] == room}
                 assert here <= shown
                 assert here == shown or not process.idle
@@ -526,7 +525,7 @@ class PresenceMachine(RuleBasedStateMachine):
             assert times <= 1 + self.twice[claim]
 
     def whoever_looks_finds_another_stamp_where_others_are_shown(self):
-        shown = queries.snapshots(dict.fromkeys(ROOMS, 10), sure=True)
+        shown = queries.snapshots(dict.fromkeys(ROOMS, queries.Wanted(10)), None, True).rooms
         for room in ROOMS:
             stamp = shown[room].stamp
             members = {member: name for member, name in self.members.items() if member[0] == room}

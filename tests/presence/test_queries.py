@@ -4,10 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from django_rooms.models import Occupied
-from django_rooms.names import room_key
 from django_rooms.presence import claims, leases, queries
 from django_rooms.presence.claims import Stay
+from django_rooms.presence.queries import Wanted
 from django_rooms.protocol.presence import Member
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +29,7 @@ def keys(room="lobby"):
 
 
 def seen(sure=True, limit=10, room="lobby"):
-    snapshot = queries.snapshots({room: limit}, sure)[room]
+    snapshot = queries.snapshots({room: Wanted(limit)}, None, sure).rooms[room]
     named = None if snapshot.members is None else [member.key for member in snapshot.members]
     return snapshot.count, named
 
@@ -115,15 +114,40 @@ def test_rooms_are_read_in_the_same_few_statements(lease, django_assert_num_quer
     for name in names:
         be(lease, ANN, room=name)
     for some in (names[:1], names):
-        with django_assert_num_queries(3):
-            found = queries.snapshots(dict.fromkeys(some, 10), True)
+        with django_assert_num_queries(2):
+            found = queries.snapshots(dict.fromkeys(some, Wanted(10)), None, True).rooms
         assert [found[name].count for name in some] == [1] * len(some)
 
 
-def test_a_stamp_is_there_where_somebody_is(lease):
+def test_a_stamp_is_there_where_somebody_is_and_is_another_where_they_change(lease):
     be(lease, ANN)
-    stamp = Occupied.objects.get().stamp
-    assert queries.stamps(["lobby", "notes/1"]) == {"lobby": stamp}
-    assert queries.snapshots({"lobby": 1}, True)["lobby"].stamp == stamp
-    assert queries.snapshots({"notes/1": 1}, True)["notes/1"].stamp is None
-    assert Occupied.objects.get().key == room_key("lobby")
+    be(lease, ANN, room="notes/2")
+    before = queries.stamps(["lobby", "notes/1", "notes/2"])
+    assert before.keys() == {"lobby", "notes/2"}
+    seen = queries.snapshots({"lobby": Wanted(1), "notes/1": Wanted(1)}, None, True).rooms
+    assert (seen["lobby"].stamp, seen["notes/1"].stamp) == (before["lobby"], None)
+    be(lease, BOB)
+    after = queries.stamps(["notes/2", "lobby"])
+    assert after["lobby"] != before["lobby"]
+    assert after["notes/2"] == before["notes/2"]
+
+
+def test_who_is_known_is_not_made_anew_and_who_has_changed_is(lease, time):
+    be(lease, ANN)
+    time.pass_(1)
+    be(lease, BOB)
+    known = {one.key: one for one in (Member(ANN.key, ANN.name, ANN.info_text), Member("u2", "Robert"))}
+    found = queries.snapshots({"lobby": Wanted(10, known)}, None, True).rooms["lobby"].members
+    assert found == [ANN, BOB]
+    assert [one is known[one.key] for one in found] == [True, False]
+
+
+def test_a_read_says_whether_somebody_is_to_be_put_out_by_its_process(lease):
+    leases.take(other := uuid4())
+    be(lease, ANN)
+    be(other, BOB)
+    claims.expel("lobby", "u1")
+    found = [queries.snapshots({"lobby": Wanted(10)}, one, True).expelled for one in (lease, other, None)]
+    assert found == [True, False, False]
+    claims.expelled(lease, ["lobby"])
+    assert not queries.snapshots({"lobby": Wanted(10)}, lease, True).expelled

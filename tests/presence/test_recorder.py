@@ -186,6 +186,27 @@ class TestRecorder:
         recorder._work()
         assert keys() == ["u1"]
 
+    def test_who_comes_while_others_are_recorded_waits_for_the_next_batch(self, recorder, monkeypatch):
+        batches, claim = [], claims.record
+
+        def record_while_others_come(lease, stays, *, announce):
+            batches.append([stay.member.key for stay in stays])
+            enter(len(batches) + 1)
+            return claim(lease, stays, announce=announce)
+
+        monkeypatch.setattr(claims, "record", record_while_others_come)
+        enter(1)
+        recorder._work()
+        assert batches == [["u1"]]
+        assert recorder._something.is_set()
+
+    def test_a_storm_is_recorded_at_once_batch_by_batch(self, recorder, monkeypatch):
+        monkeypatch.setattr(recorder_module, "BATCH", 2)
+        enter(1, 2, 3, 4, 5)
+        recorder._work()
+        assert len(keys()) == 5
+        assert not recorder._something.is_set()
+
     def test_the_end_of_a_process_is_a_leave_with_a_grace_that_its_lease_outlives(self, recorder, heart, time):
         enter(1)
         recorder._work()
