@@ -18,7 +18,7 @@ from django.test import override_settings
 from django.urls import path, re_path
 
 from django_rooms import consumers, get_room, group_name, rooms
-from django_rooms.connection import conversation, watch, places, pulse
+from django_rooms.connection import conversation, places, pulse, watch
 from django_rooms.consumers import MAX_INBOX, RoomConsumer
 from django_rooms.feeds.hub import hub
 from django_rooms.feeds.presence import Reader

@@ -40,14 +40,6 @@ class Socket(sending.Socket, Protocol):
     def abort(self) -> None:
         """Drop the socket without a word: it takes none."""
 
-    def hear_presence(self, room: str) -> None:
-        place = self._places.get(room)
-        frame = place.presence() if place is not None and self.sending.free and self._places.is_live(place) else None
-        if frame is None:
-            self.wake(room)
-        else:
-            self.sending.pass_on(frame, size_of(frame))
-
     def hear_message(self, message: dict[str, Any]) -> None:
         """A message of the host's own for this consumer."""
 
@@ -186,7 +178,7 @@ class Connection:
 
     def hear_presence(self, room: str) -> None:
         place = self._places.get(room)
-        frame = place.presence() if place is not None and self.sending.free and self._places.is_live(place) else None
+        frame = place.presence() if place is not None and self.sending.idle and self._places.is_live(place) else None
         if frame is None:
             self.wake(room)
         else:

@@ -144,7 +144,7 @@ class Sending:
 
     def ask(self) -> None:
         """Ask the peer for a sign of life, if that is due. Most connections say nothing else most of the time."""
-        if self._busy or self._outbox:
+        if self._busy or self._outbox or self.state is not State.OPEN:
             self.wake()
         elif (number := self._pulse.question()) is not None:
             self._pass(ping := frames.ping(number), len(ping))

@@ -7,8 +7,11 @@ round took. Who comes first after that waits for nothing, so the latency of a ro
 """
 
 import asyncio
+import logging
 import time
 from typing import Protocol
+
+logger = logging.getLogger("django_rooms")
 
 # Seconds. A round that took less is followed by the next at once: a timer would cost more than it gathers.
 SHORT = 0.001
@@ -43,6 +46,9 @@ class Rounds:
         due, self._due = self._due, {}
         began = time.perf_counter()
         for feed in due:
-            feed.tell()
+            try:
+                feed.tell()
+            except Exception:  # The other rooms' news must not be lost with it.
+                logger.exception("A room's news could not be told to everybody who follows it.")
         took = time.perf_counter() - began
         self._rested_at = began + 2 * took if took > SHORT else 0.0

@@ -119,6 +119,4 @@ def _no_constant(name: str) -> None:
 
 # Made once: json.loads() makes a decoder for each call that wants one of its own.
 _decode = json.JSONDecoder(parse_int=_integer).decode
-_decode_sound = json.JSONDecoder(
-    parse_int=_sound_integer, parse_float=_sound_float, parse_constant=_no_constant
-).decode
+_decode_sound = json.JSONDecoder(parse_int=_sound_integer, parse_float=_sound_float, parse_constant=_no_constant).decode

@@ -133,12 +133,36 @@ async def test_nothing_is_passed_on_while_the_socket_takes_nothing(parts):
 async def test_nothing_is_passed_on_that_a_ping_has_to_go_before(bounded):
     out, socket, _, _ = bounded
     assert out.pass_on("x" * 1_000, 1_000)
-    await settled()
     assert not out.pass_on("x", 1)
     out.wake()
     await settled()
     assert json.loads(socket.sent[-1])["type"] == "ping"
     assert out.pass_on("x", 1)
+
+
+async def test_nothing_is_passed_on_after_the_last_word(parts):
+    out, socket, _, _ = parts
+    out.end(LastWord(CloseCode.RESTART, "Bye."))
+    await settled()
+    assert not out.pass_on("told", 4)
+    await settled()
+    assert len(socket.sent) == 1
+
+
+async def test_what_is_idle_takes_what_is_passed_on(parts):
+    out, socket, _, _ = parts
+    assert out.idle
+    out.put("a")
+    assert not out.idle
+    await settled()
+    assert out.idle
+    socket.open.clear()
+    assert out.pass_on("told", 4)
+    await settled()
+    assert not out.idle
+    socket.open.set()
+    await settled()
+    assert out.idle
 
 
 async def test_a_socket_that_fails_what_is_passed_on_is_told(parts):
