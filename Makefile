@@ -2,7 +2,7 @@
 # Each finds its Python through .ci/python; `PYTHON=` overrules that.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick chaos lint format clean
+.PHONY: help demo test test-quick chaos bench bench-quick lint format clean
 
 find_python = python="$${PYTHON:-$$(sh .ci/python)}" && [ -n "$$python" ]
 
@@ -11,6 +11,8 @@ help:
 	@echo "make test        the whole suite: tox matrix, Redis, PostgreSQL, MariaDB, Chromium, Node"
 	@echo "make test-quick  the inner loop: Python, SQLite and the in-memory layer"
 	@echo "make chaos       servers killed, Redis and databases too, sockets cut: is anything lost? (SEED=, SECONDS=, CELLS=, SABOTAGE=)"
+	@echo "make bench       ours and every peer, side by side, for two hours: how fast is it? (ROUNDS=, SECONDS=, ONLY=, PEERS=, OUT=)"
+	@echo "make bench-quick the same in less than two minutes, on PostgreSQL alone"
 	@echo "make lint        style, direction of imports, types, migrations"
 	@echo "make format      lets ruff write"
 	@echo "make clean       removes what the others made, the demo's data too"
@@ -28,6 +30,12 @@ test-quick:
 chaos:
 	@$(find_python) && exec "$$python" .ci/chaos.py
 
+bench:
+	@$(find_python) && exec "$$python" .ci/bench.py
+
+bench-quick:
+	@$(find_python) && exec "$$python" .ci/bench.py --quick
+
 lint:
 	@$(find_python) && exec "$$python" .ci/tools.py run -q -e lint
 
@@ -35,6 +43,6 @@ format:
 	@$(find_python) && "$$python" .ci/environment.py --with ruff && .venv/bin/ruff check --fix --exit-zero -q && .venv/bin/ruff format
 
 clean:
-	rm -rf .venv .tox build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .tox build dist benchmarks/peers/node/node_modules *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -f example_project/db.sqlite3*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The checkout's own .venv, for the demo and the inner loop.
+"""The checkout's own .venv, for the demo and the inner loop; and others beside it, of another Python.
 
 Nothing is installed where nothing changed: both start at once then, and without a network.
 """
@@ -13,32 +13,38 @@ import packages
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-PYTHON = VENV / "bin" / "python"
-DONE = VENV / "installed.json"
 
 
-def ensure(extras, others=()):
-    """Returns the .venv's Python, with django_rooms, its `extras` and `others` in it; takes nothing away."""
-    if not packages.works(PYTHON, "-c", "import pip"):
-        if VENV.is_file():  # A redirect to somebody else's environment (PEP 832).
-            VENV.unlink()
-        packages.make(VENV)
-    wanted, have = {*extras, *others}, installed()
+def ensure(extras, others=(), *, venv=VENV, base=sys.executable):
+    """Returns the Python of `venv`, with django_rooms, its `extras` and `others` in it; takes nothing away.
+
+    Where it has to be made it is one of `base`.
+    """
+    python = venv / "bin" / "python"
+    if not packages.works(python, "-c", "import pip"):
+        if venv.is_file():  # A redirect to somebody else's environment (PEP 832).
+            venv.unlink()
+        packages.make(venv, base)
+    wanted, have = {*extras, *others}, installed(venv)
     if not wanted <= have or not have:
-        print(f"Installing django_rooms with {', '.join(sorted(wanted))} into .venv …", flush=True)
+        print(f"Installing django_rooms with {', '.join(sorted(wanted))} into {venv.relative_to(ROOT)} …", flush=True)
         project = f"{ROOT}[{','.join(extras)}]" if extras else ROOT
-        packages.install(VENV, "--editable", project, *others)
-        DONE.write_text(json.dumps({"recipe": recipe(), "have": sorted(wanted | have)}))
-    return PYTHON
+        packages.install(venv, "--editable", project, *others)
+        done(venv).write_text(json.dumps({"recipe": recipe(), "have": sorted(wanted | have)}))
+    return python
 
 
-def installed():
+def installed(venv):
     """What was installed by today's setup.cfg."""
     try:
-        done = json.loads(DONE.read_text())
+        said = json.loads(done(venv).read_text())
     except (OSError, ValueError):
         return set()
-    return set(done["have"]) if done["recipe"] == recipe() else set()
+    return set(said["have"]) if said["recipe"] == recipe() else set()
+
+
+def done(venv):
+    return venv / "installed.json"
 
 
 def recipe():

@@ -10,8 +10,8 @@ class Failed(Exception):
     """The sentence, and what pip said."""
 
 
-def make(folder):
-    run(sys.executable, "-m", "venv", "--clear", folder)
+def make(folder, python=sys.executable):
+    run(python, "-m", "venv", "--clear", folder)
 
 
 def install(folder, *packages):

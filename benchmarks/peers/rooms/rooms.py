@@ -1,0 +1,3 @@
+from django_rooms import PublicRoom, register
+
+register("<slug:name>", PublicRoom)
