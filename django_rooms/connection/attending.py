@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from django_rooms.conf import settings
-from django_rooms.connection.pulse import PING, PONG
+from django_rooms.connection.pulse import PING, PONG, Pulse
 from django_rooms.presence import recorder
 from django_rooms.protocol.presence import Member
 
@@ -21,17 +21,17 @@ BY_CHOICE = 1.0
 class Attending:
     """``ask`` sends a ping with a number to the peer; ``left`` is told of a room that it was put out of."""
 
-    __slots__ = ("_ask", "_left", "_loop", "_members", "_proof", "_silent_for")
+    __slots__ = ("_ask", "_left", "_loop", "_members", "_proof", "_pulse")
 
     def __init__(
         self,
         ask: Callable[[int], None],
         left: Callable[[str], None],
-        silent_for: Callable[[], float],
+        pulse: Pulse,
     ) -> None:
         self._ask = ask
         self._left = left
-        self._silent_for = silent_for
+        self._pulse = pulse
         self._loop = asyncio.get_running_loop()
         self._members: dict[str, Member] = {}
         self._proof: int | None = None
@@ -50,7 +50,7 @@ class Attending:
         ``most``: the seconds for which they count as there at most, if they do not come back.
         """
         if (member := self._members.pop(room, None)) is not None:
-            left = max(0.0, SILENCE - self._silent_for())
+            left = max(0.0, SILENCE - self._pulse.silent_for)
             recorder.leave(room, member.key, self, min(settings.GRACE, left, most) + after)
 
     def answered(self, number: object) -> None:

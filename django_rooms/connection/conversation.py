@@ -46,24 +46,21 @@ class Socket(sending.Socket, Protocol):
 
 class Connection:
     __slots__ = (
-        *("_after", "_attending", "_default_room", "_events", "_loop", "_places", "_pulse", "_requests", "_sender"),
-        *("_socket", "author", "id", "sending", "user"),
+        *("_after", "_attending", "_default_room", "_events", "_loop", "_places", "_pulse", "_requests"),
+        *("_socket", "author", "sending", "user"),
     )
 
     def __init__(self, socket: Socket, user: Any, author: Author, room: str | None = None) -> None:
-        # For people who read logs, so no secret: those are a system call each.
-        self.id = f"{random.getrandbits(64):016x}"
         self.user = user
         self.author = author
         self._loop = asyncio.get_running_loop()
         self._pulse = Pulse(self._loop.time)
         self._events: Bucket | None = None
-        self._attending = Attending(self._ask, self._expelled, lambda: self._pulse.silent_for)
-        self._places = Places(self, self._attending, lambda: self.sending.wake())
+        self._attending = Attending(self._ask, self._expelled, self._pulse)
+        self._places = Places(self, self._attending, self._read_on)
         entries = self._places.entries
         self.sending = Sending(socket, self._pulse, entries=entries, flooded=self._flooded, failed=self._abort)
         self._socket = socket
-        self._sender = sender_of(user)
         self._default_room = room
         self._requests = Requests(self.sending, handle=self._handle, flooded=self._flooded)
         # When the client is to come back, once the server restarts.
@@ -83,7 +80,9 @@ class Connection:
             "history": frames.MAX_HISTORY,
             "in_flight": MAX_IN_FLIGHT,
         }
-        hello = frames.welcome(connection=self.id, user=self.author, ping=PING, pong=PONG, limits=limits)
+        # For people who read logs, so no secret: those are a system call each.
+        id = f"{random.getrandbits(64):016x}"
+        hello = frames.welcome(connection=id, user=self.author, ping=PING, pong=PONG, limits=limits)
         self.sending.put(hello)
         if (after := drain().after()) is not None:
             self.restart(after)
@@ -164,6 +163,10 @@ class Connection:
 
     def wake(self, room: str) -> None:
         self._places.note_news(room)
+        self.sending.wake()
+
+    def _read_on(self) -> None:
+        """A log was read, for which nobody waited."""
         self.sending.wake()
 
     def hear(self, told: Told) -> None:
@@ -296,7 +299,7 @@ class Connection:
         """Who joins again, as a client does to resume, goes on with what it has under way."""
         name = place.room.name
         return self._places.publishing(
-            name, lambda: Publishing(name, self._sender, self.author, self.sending.put, self._settle)
+            name, lambda: Publishing(name, sender_of(self.user), self.author, self.sending.put, self._settle)
         )
 
     async def _event(self, frame: Event) -> None:

@@ -53,7 +53,7 @@ def peer():
 
 @pytest.fixture
 async def attending(recorder, peer):
-    return Attending(peer.asked.append, peer.left.append, lambda: peer.silent_for)
+    return Attending(peer.asked.append, peer.left.append, peer)
 
 
 async def told_to(attending, *calls):
@@ -161,7 +161,7 @@ async def test_whoever_is_expelled_leaves_at_once_and_is_told(attending, recorde
 
 def test_a_connection_whose_loop_is_closed_is_left_alone(recorder, peer):
     async def make():
-        return Attending(peer.asked.append, peer.left.append, lambda: 0.0)
+        return Attending(peer.asked.append, peer.left.append, peer)
 
     attending = asyncio.run(make())
     attending.prove()
