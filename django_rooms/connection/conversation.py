@@ -81,8 +81,8 @@ class Connection:
             "in_flight": MAX_IN_FLIGHT,
         }
         # For people who read logs, so no secret: those are a system call each.
-        id = f"{random.getrandbits(64):016x}"
-        hello = frames.welcome(connection=id, user=self.author, ping=PING, pong=PONG, limits=limits)
+        name = f"{random.getrandbits(64):016x}"
+        hello = frames.welcome(connection=name, user=self.author, ping=PING, pong=PONG, limits=limits)
         self.sending.put(hello)
         if (after := drain().after()) is not None:
             self.restart(after)
