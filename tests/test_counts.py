@@ -72,7 +72,7 @@ STATED = {
     "messages for 50 entries": 1,  # What came before the round goes as one frame.
     "messages for 20 events": 1,  # As one array.
     "messages for entries among events": 3 if EAGER else 2,  # What came before them, they, and what came after that.
-    "tasks": 0 if EAGER else 2,  # A write that waits for nothing is over before a task of its own would have begun.
+    "tasks": 0 if EAGER else 1,  # A write that waits for nothing is over before a task of its own would have begun.
     # For 100 publishes that are committed together.
     "wake-ups of the loop": 1,  # News and 100 answers are handed over in one.
     # For each of 100 connections on which nothing is said.

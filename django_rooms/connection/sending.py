@@ -57,7 +57,7 @@ class Sending:
 
     __slots__ = (
         *("_busy", "_eased", "_entries", "_failed", "_flooded", "_last_word", "_loop", "_outbox", "_pulse", "_socket"),
-        *("_task", "_waking", "_writing_since", "state"),
+        *("_task", "_waking", "_woken_meanwhile", "_writing_since", "state"),
     )
 
     def __init__(
@@ -76,7 +76,7 @@ class Sending:
         self._flooded = flooded
         self._failed = failed
         self._outbox = Outbox(MAX_UNSENT)
-        self._busy = self._waking = False
+        self._busy = self._waking = self._woken_meanwhile = False
         # Since when a write, or the close, has been waiting for the peer, by the loop's clock.
         self._writing_since: float | None = None
         self._last_word: LastWord | None = None
@@ -136,11 +136,11 @@ class Sending:
     def _pass(self, text: str, size: int) -> None:
         self._pulse.wrote(size)
         task = start(self._socket.send_text(text), self._loop)
-        if not task.done():
+        if task.done():
+            self._look_at(task)
+        else:
             self._busy, self._task, self._writing_since = True, task, self._loop.time()
             task.add_done_callback(self._passed)
-        elif (error := task.exception()) is not None:
-            self._fail(error)
 
     def ask(self) -> None:
         """Ask the peer for a sign of life, if that is due. Most connections say nothing else most of the time."""
@@ -151,7 +151,9 @@ class Sending:
 
     def wake(self) -> None:
         """There may be something to write, or it may be written now."""
-        if not self._busy and self.state is not State.CLOSED:
+        if self._busy:
+            self._woken_meanwhile = True
+        elif self.state is not State.CLOSED:
             self._busy = True
             task = start(self._write(), self._loop)
             if self._busy:
@@ -198,6 +200,7 @@ class Sending:
         return self.state is State.OPEN
 
     async def _write(self) -> None:
+        self._woken_meanwhile = False
         try:
             while self.state is not State.CLOSED and (taken := self._next()):
                 text = frames.pack(taken)
@@ -216,9 +219,16 @@ class Sending:
 
     def _passed(self, task: "asyncio.Task[None]") -> None:
         self._busy, self._task, self._writing_since = False, None, None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled():  # Else it was dropped, and that goes on.
+            self._look_at(task)
+        if self._woken_meanwhile or self._outbox:
+            self._woken_meanwhile = False
+            self.wake()
+
+    def _look_at(self, task: "asyncio.Task[None]") -> None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
             self._fail(error)
-        self.wake()
 
     def _fail(self, error: BaseException) -> None:
         """The peer went away while it was written to."""
