@@ -157,7 +157,7 @@ CASES = (
         delivered,
         (ROOMS[0], TUTORIAL, HISTORY[0], PYTHON_SOCKETIO, SOCKET_IO, RECOVERY),
         {"readers": 50, "per_second": 20.0},
-        {"seconds": 15.0},
+        {"seconds": 4.0},
         rounds=OF_CUTS,
     ),
     Case(
