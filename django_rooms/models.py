@@ -7,7 +7,7 @@ no collation takes one for another. Only ``log/``, ``upkeep/`` and ``presence/``
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -28,19 +28,19 @@ def rows(model: type[M]) -> models.QuerySet[M]:
     return model._base_manager.using(settings.DATABASE)
 
 
-def lock(model: type[M], keys: Iterable[Any], touched: str, *, wait: bool = False) -> models.QuerySet[M]:
-    """The rows with these keys, locked in their order, of those that there are; without ``wait``, that nobody holds.
+def lock(model: type[M], key: Any, touched: str) -> M | None:
+    """The row with this key, locked, if there is one; waits for whoever holds it.
 
     Inside a transaction, as its first statement. ``touched`` is a column that is written as it is, on SQLite.
     """
-    found = rows(model).filter(pk__in=list(keys)).order_by("pk")
+    found = rows(model).filter(pk=key)
     features = connections[settings.DATABASE].features
-    if features.has_select_for_update_skip_locked:
-        return found.select_for_update(skip_locked=not wait, no_key=features.has_select_for_no_key_update)
+    if features.has_select_for_update:
+        return found.select_for_update(no_key=features.has_select_for_no_key_update).first()
     # SQLite: the first statement of the transaction must be a write. One that reads and then writes finds the
     # database locked, and waiting does not help it.
-    found.order_by().update(**{touched: models.F(touched)})
-    return found
+    found.update(**{touched: models.F(touched)})
+    return found.first()
 
 
 def delete(model: type[M], keys: Collection[Any]) -> None:

@@ -92,7 +92,7 @@ class Connection:
         if self.sending.state is not State.OPEN:
             return
         self._pulse.heard()
-        if len(text) > settings.FRAME_BYTES or _size_of(text) > settings.FRAME_BYTES:
+        if len(text) > settings.FRAME_BYTES or size_of(text, "replace") > settings.FRAME_BYTES:
             message = f"A message may have {settings.FRAME_BYTES} bytes."
             self.sending.put(frames.error(FrameError(ErrorCode.TOO_LARGE, message)))
             self.end(CloseCode.TOO_LARGE, message)
@@ -372,11 +372,6 @@ class Connection:
         """Somebody who may has put this person out of the room."""
         self._places.leave(room)
         self.sending.put(frames.expelled(room, ErrorCode.DISCONNECTED, _DISCONNECTED))
-
-
-def _size_of(text: str) -> int:
-    """In bytes; of what a client sends, which may be no text."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 _RESTARTS = "The server restarts."

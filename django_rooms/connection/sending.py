@@ -135,7 +135,7 @@ class Sending:
 
     def _pass(self, text: str, size: int) -> None:
         self._pulse.wrote(size)
-        task = start(self._socket.send_text(text), self._loop)
+        task = _start(self._socket.send_text(text), self._loop)
         if task.done():
             self._look_at(task)
         else:
@@ -155,7 +155,7 @@ class Sending:
             self._woken_meanwhile = True
         elif self.state is not State.CLOSED:
             self._busy = True
-            task = start(self._write(), self._loop)
+            task = _start(self._write(), self._loop)
             if self._busy:
                 self._task = task
 
@@ -286,7 +286,7 @@ def _close_reason(reason: str) -> str:
     return reason.encode()[:120].decode(errors="ignore")
 
 
-def start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
+def _start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
     """A task that, from Python 3.12 on, is done at once where nothing blocks: most writes."""
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, eager_start=True)

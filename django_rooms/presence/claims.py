@@ -129,7 +129,7 @@ def expel(room: str, person: str) -> bool:
     """
     key = room_key(room)
     with transaction.atomic(using=settings.DATABASE):
-        list(models.lock(Occupied, [key], "stamp", wait=True))
+        models.lock(Occupied, key, "stamp")
         theirs = {"member": member_key(key, person), "connections__gt": 0}
         there = leases.counting().filter(**theirs).exists()
         found = rows(Presence).filter(**theirs).update(expelled=True)

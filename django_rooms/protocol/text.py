@@ -54,9 +54,9 @@ def dumps(value: Any) -> str:
 encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def size_of(text: str) -> int:
-    """Its bytes in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode())
+def size_of(text: str, errors: str = "strict") -> int:
+    """Its bytes in UTF-8. ``errors``, as ``str.encode`` has it, is for what may be no text."""
+    return len(text) if text.isascii() else len(text.encode(errors=errors))
 
 
 def check(value: Any) -> Any:

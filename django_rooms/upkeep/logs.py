@@ -29,5 +29,5 @@ def on_log(name: str, work: Callable[[RoomLog], T]) -> T | None:
 def _locked(name: str, work: Callable[[RoomLog], T]) -> T | None:
     key = room_key(name)
     with transaction.atomic(using=settings.DATABASE):
-        room = next(iter(models.lock(RoomLog, [key], "last_offset", wait=True)), None)
+        room = models.lock(RoomLog, key, "last_offset")
         return work(room) if room is not None else None
