@@ -55,15 +55,4 @@ def older():
 
 
 if __name__ == "__main__":
-    processes.adopt_orphans()
-    processes.stop_on_signals()
-    try:
-        code = main()
-    except processes.Stopped as stopped:
-        code = f"Stopped by {stopped}."
-    except (needs.Missing, packages.Failed) as failed:
-        code = str(failed)
-    finally:
-        if ended := processes.end_orphans():
-            print(f"Ended what was left running: {', '.join(ended)}.", flush=True)
-    sys.exit(code)
+    sys.exit(processes.leaving_nothing(main, needs.Missing, packages.Failed))

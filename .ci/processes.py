@@ -34,6 +34,24 @@ def adopt_orphans():
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def leaving_nothing(main, *failures):
+    """The exit code of `main`, or the sentence of the signal that stopped it or of one of `failures`.
+
+    What it has started and left is ended.
+    """
+    adopt_orphans()
+    stop_on_signals()
+    try:
+        return main()
+    except Stopped as stopped:
+        return f"Stopped by {stopped}."
+    except failures as failed:
+        return str(failed)
+    finally:
+        if ended := end_orphans():
+            print(f"Ended what was left running: {', '.join(ended)}.", flush=True)
+
+
 @contextmanager
 def running(command, *, end=signal.SIGTERM, patience=10, **options):
     """A process in a session of its own, out of a terminal's reach; `end` ends it, force its children."""
