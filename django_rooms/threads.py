@@ -37,6 +37,7 @@ _SESSION = {
     "MariaDB": [
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET SESSION innodb_lock_wait_timeout = 2",
+        "SET SESSION lock_wait_timeout = 2",
         "SET SESSION idle_transaction_timeout = 5",
     ],
 }

@@ -102,6 +102,7 @@ ASK = {
     "mysql": {
         "SELECT @@tx_isolation": "READ-COMMITTED",
         "SELECT @@innodb_lock_wait_timeout": 2,
+        "SELECT @@lock_wait_timeout": 2,
         "SELECT @@idle_transaction_timeout": 5,
     },
     "sqlite": {"SELECT 1": 1},

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import BigIntegerField, ExpressionWrapper, Q, QuerySet
 
 from django_rooms import models
@@ -19,12 +20,15 @@ def take(lease: UUID) -> None:
 
 
 def renew(lease: UUID, seconds: float | None = None) -> bool:
-    """A sign of life, in one statement; ``False``: too late, the lease has run out, and others act on that.
+    """A sign of life; ``False``: too late, the lease has run out, and others act on that.
 
     ``seconds``: how long it shall be good for, if not as long as always.
     """
-    own = alive().filter(id=lease)
-    return bool(own.update(expires_at=_in(settings.LEASE if seconds is None else seconds)))
+    with transaction.atomic(using=settings.DATABASE):
+        # The clock stands still in a statement that has to wait, so it is another one that does.
+        models.lock(Lease, lease, "expires_at")
+        own = alive().filter(id=lease)
+        return bool(own.update(expires_at=_in(settings.LEASE if seconds is None else seconds)))
 
 
 def alive() -> QuerySet[Lease]:
