@@ -92,30 +92,9 @@ class RoomConsumer(AsyncWebsocketConsumer):
         self._task = asyncio.current_task()
         self._receiving = self._over = False
         self._failure: Exception | None = None
-        listening = None
-        # Nobody can ask this very class for its channel: without a class of the host's nothing of theirs runs here.
-        if self.groups or (self.own_channel and type(self) is not RoomConsumer):
-            listening = asyncio.create_task(listen(self.groups, self.hear_message, self._named))
-            await asyncio.sleep(0)  # Layers that need no network have named the channel after this.
+        listening = await self._listen()
         try:
-            await self._converse(receive)
-        finally:
-            for ending in (listening, self._inbox):
-                if ending is not None:
-                    ending.cancel()
-            if self.connection is not None:
-                self.connection.closed()
-        # Not where the loop ends under it, as that of a host's test: on another thread it would wait for this one.
-        if self.connection is not None:
-            await self.connection.settled()
-
-    async def _converse(self, receive: Callable[[], Awaitable[Any]]) -> None:
-        """Handle what comes, until it is over. The layer's messages have their turn in between, in a task of theirs.
-
-        Channels has a task for each message that is received, and one more that waits for it: twice the time.
-        """
-        assert self._task is not None
-        try:
+            # Channels has a task for each message that is received, and one more that waits for it: twice the time.
             while not self._over:
                 self._receiving = True
                 message = await receive()
@@ -128,8 +107,25 @@ class RoomConsumer(AsyncWebsocketConsumer):
             if not (self._over and self._receiving):
                 raise
             self._task.uncancel()
+        finally:
+            for ending in (listening, self._inbox):
+                if ending is not None:
+                    ending.cancel()
+            if self.connection is not None:
+                self.connection.closed()
         if self._failure is not None:
             raise self._failure
+        # Not where the loop ends under it, as that of a host's test: on another thread it would wait for this one.
+        if self.connection is not None:
+            await self.connection.settled()
+
+    async def _listen(self) -> "asyncio.Task[None] | None":
+        """Nobody can ask this very class for its channel: without a class of the host's nothing of theirs runs here."""
+        if not self.groups and (not self.own_channel or type(self) is RoomConsumer):
+            return None
+        listening = asyncio.create_task(listen(self.groups, self.hear_message, self._named))
+        await asyncio.sleep(0)  # Layers that need no network have named the channel after this.
+        return listening
 
     async def _handle(self, message: dict[str, Any]) -> None:
         """A message that the layer brought. What fails ends the consumer, as in Channels."""

@@ -76,7 +76,7 @@ def get_room(name: str) -> Room:
     Raises :class:`~django_rooms.names.BadName` or :class:`UnknownRoom`.
     """
     room_class, kwargs = _find(name)
-    return room_class.named(name, dict(kwargs))
+    return room_class.named(name, kwargs)
 
 
 @lru_cache(maxsize=10_000)

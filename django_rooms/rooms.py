@@ -46,7 +46,7 @@ POLICY_FAILED = "can_%s of the room %r failed; that is a refusal."
 class Room:
     """Subclass it, say who may do what, and register it for the names of a pattern.
 
-    ``name`` is the room's name and ``kwargs`` holds the values that its pattern took from it. The policy methods
+    ``name`` is the room's name, and ``kwargs`` the values that its pattern took from it. The policy methods
     answer for what comes over the wire or by HTTP; calls on the handle ask no policy, as ``Model.save()`` asks no form.
     """
 
@@ -61,14 +61,14 @@ class Room:
     presence_names: ClassVar[int | None] = 100
 
     name: str
-    kwargs: dict[str, Any]
+    _kwargs: dict[str, Any]
 
     def __init__(self, **kwargs: Any) -> None:
         """The room that the values name: ``OrderRoom(pk=42)`` is ``orders/42``. Raises ``BadName``."""
         for pattern in type(self).patterns:
             # The text "042" makes a name too, but one that the pattern does not match.
             if (name := pattern.reverse(kwargs)) and (values := pattern.match(name)) is not None:
-                self.name, self.kwargs = check_name(name), values
+                self.name, self._kwargs = check_name(name), values
                 return
         routes = ", ".join(repr(pattern.route) for pattern in type(self).patterns) or "none: it is not registered"
         raise BadName(f"No pattern of {type(self).__name__} ({routes}) makes a name of {kwargs!r}.")
@@ -76,8 +76,13 @@ class Room:
     @classmethod
     def named(cls, name: str, kwargs: dict[str, Any]) -> Self:
         room = cls.__new__(cls)
-        room.name, room.kwargs = name, kwargs
+        room.name, room._kwargs = name, kwargs
         return room
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The values that the pattern took from the name: a copy, for all rooms of the name have the same."""
+        return dict(self._kwargs)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name}>"

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from django_rooms.conf import settings
 from django_rooms.connection.pulse import PING, PONG, Pulse
@@ -18,22 +19,24 @@ SILENCE = PING + PONG + 10.0
 BY_CHOICE = 1.0
 
 
+class Owner(Protocol):
+    def ask(self, number: int) -> None:
+        """Send the peer a ping with this number."""
+
+    def put_out(self, room: str) -> None:
+        """You were put out of the room."""
+
+
 class Attending:
-    """``ask`` sends a ping with a number to the peer; ``left`` is told of a room that it was put out of."""
+    __slots__ = ("_key", "_loop", "_owner", "_proof", "_pulse", "_rooms")
 
-    __slots__ = ("_ask", "_left", "_loop", "_members", "_proof", "_pulse")
-
-    def __init__(
-        self,
-        ask: Callable[[int], None],
-        left: Callable[[str], None],
-        pulse: Pulse,
-    ) -> None:
-        self._ask = ask
-        self._left = left
+    def __init__(self, owner: Owner, pulse: Pulse) -> None:
+        self._owner = owner
         self._pulse = pulse
         self._loop = asyncio.get_running_loop()
-        self._members: dict[str, Member] = {}
+        # Where it is shown, under the same key everywhere. No set: nearly all are in one room, or in a few.
+        self._rooms: tuple[str, ...] = ()
+        self._key = ""
         self._proof: int | None = None
 
     def enter(self, room: str, member: Member | None) -> None:
@@ -41,7 +44,9 @@ class Attending:
         if member is None:
             self.leave(room)
         else:
-            self._members[room] = member
+            if room not in self._rooms:
+                self._rooms += (room,)
+            self._key = member.key
             recorder.enter(room, member, self)
 
     def leave(self, room: str, after: float = 0.0, most: float = SILENCE) -> None:
@@ -49,16 +54,17 @@ class Attending:
 
         ``most``: the seconds for which they count as there at most, if they do not come back.
         """
-        if (member := self._members.pop(room, None)) is not None:
+        if room in self._rooms:
+            self._rooms = tuple(other for other in self._rooms if other != room)
             left = max(0.0, SILENCE - self._pulse.silent_for)
-            recorder.leave(room, member.key, self, min(settings.GRACE, left, most) + after)
+            recorder.leave(room, self._key, self, min(settings.GRACE, left, most) + after)
 
     def answered(self, number: object) -> None:
         """The peer answered a ping. If it is the one that asks for a sign of life, it is there again."""
         if self._proof is not None and number == self._proof:
             self._proof = None
-            for room, member in self._members.items():
-                recorder.confirm(room, member.key, self)
+            for room in self._rooms:
+                recorder.confirm(room, self._key, self)
 
     # From any thread.
 
@@ -75,9 +81,9 @@ class Attending:
     def _prove(self) -> None:
         # What it may have answered before it was doubted proves nothing: that waits in the socket.
         self._proof = secrets.randbits(48)
-        self._ask(self._proof)
+        self._owner.ask(self._proof)
 
     def _expel(self, room: str) -> None:
-        if room in self._members:
+        if room in self._rooms:
             self.leave(room, most=0.0)
-            self._left(room)
+            self._owner.put_out(room)

@@ -56,13 +56,13 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._pulse = Pulse(self._loop.time)
         self._events: Bucket | None = None
-        self._attending = Attending(self._ask, self._expelled, self._pulse)
-        self._places = Places(self, self._attending, self._read_on)
-        entries = self._places.entries
-        self.sending = Sending(socket, self._pulse, entries=entries, flooded=self._flooded, failed=self._abort)
+        self._attending = Attending(self, self._pulse)
+        self._places = Places(self, self._attending)
+        self.sending = Sending(socket, self._pulse, self)
         self._socket = socket
         self._default_room = room
-        self._requests = Requests(self.sending, handle=self._handle, flooded=self._flooded)
+        # Of whom only listens there are none.
+        self._requests: Requests | None = None
         # When the client is to come back, once the server restarts.
         self._after: float | None = None
         watch().add(self)
@@ -103,7 +103,9 @@ class Connection:
                 self._hear_pong(frame)
             else:
                 asked.append(frame)
-        if asked or self._requests.waiting:
+        if asked and self._requests is None:
+            self._requests = Requests(self.sending, self)
+        if self._requests is not None and (asked or self._requests.waiting):
             await self._requests.answer(asked, len(text))
         self._settle()
 
@@ -154,7 +156,7 @@ class Connection:
 
     def _settle(self) -> None:
         """Where it is to end, and nothing is under way any more: end."""
-        if self._after is None or self._requests.under_way:
+        if self._after is None or (self._requests is not None and self._requests.under_way):
             return  # It comes here again.
         if not any(publishing.unanswered for publishing in self._places.publishings):
             self.end(CloseCode.RESTART, _RESTARTS, self._after)
@@ -165,9 +167,11 @@ class Connection:
         self._places.note_news(room)
         self.sending.wake()
 
-    def _read_on(self) -> None:
-        """A log was read, for which nobody waited."""
+    def read_on(self) -> None:
         self.sending.wake()
+
+    def entries(self) -> str | None:
+        return self._places.entries()
 
     def hear(self, told: Told) -> None:
         if told.concerns(self) and self._places.may_pass(told) and self.sending.pass_on(told.text, told.size):
@@ -192,7 +196,7 @@ class Connection:
 
     # Frames.
 
-    async def _handle(self, frame: Asked) -> None:
+    async def handle(self, frame: Asked) -> None:
         if isinstance(frame, FrameError):
             self.sending.put(frames.error(frame))
             return
@@ -356,19 +360,19 @@ class Connection:
         elif self._pulse.due:
             self.sending.ask()
 
-    def _flooded(self) -> None:
+    def flooded(self) -> None:
         self.end(CloseCode.FLOOD, "You ask for more than you read.")
 
-    def _abort(self) -> None:
+    def failed(self) -> None:
         self.closed()
         self._socket.abort()
 
     # Presence.
 
-    def _ask(self, number: int) -> None:
+    def ask(self, number: int) -> None:
         self.sending.put(frames.ping(number))
 
-    def _expelled(self, room: str) -> None:
+    def put_out(self, room: str) -> None:
         """Somebody who may has put this person out of the room."""
         self._places.leave(room)
         self.sending.put(frames.expelled(room, ErrorCode.DISCONNECTED, _DISCONNECTED))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from typing import Protocol
 
 from django_rooms.connection.attending import Attending
 from django_rooms.connection.place import Place
@@ -20,26 +21,28 @@ MAX_ROOMS = 100
 RETRY = 1.0
 
 
-class Places:
-    """``wake`` is called when a log was read, which nothing had waited for: ask for ``entries()`` again."""
+class Owner(Follower, Protocol):
+    def read_on(self) -> None:
+        """A log was read, which nothing had waited for: ask for ``entries()`` again."""
 
+
+class Places:
     __slots__ = (
-        *("_attending", "_being_read", "_follower", "_found", "_lagging", "_loop", "_news", "_places", "_publishings"),
-        *("_reading", "_wake"),
+        *("_attending", "_being_read", "_found", "_lagging", "_loop", "_news", "_owner", "_places", "_publishings"),
+        "_reading",
     )
 
-    def __init__(self, follower: Follower, attending: Attending, wake: Callable[[], None]) -> None:
-        self._follower = follower
+    def __init__(self, owner: Owner, attending: Attending) -> None:
+        self._owner = owner
         self._attending = attending
-        self._wake = wake
         self._places: dict[str, Place] = {}
         # Of rooms in which something was published; and of those that were left with something under way, or which has
         # to come again: it keeps its order if they are joined again. None for those who only read.
         self._publishings: dict[str, Publishing] | None = None
         # In the order in which they said so.
         self._news: dict[str, None] = {}
-        # Those whose logs have to be read; the one that is being read, and the frame that came of it.
-        self._lagging: dict[str, None] = {}
+        # Those whose logs have to be read, if any; the one that is being read, and the frame that came of it.
+        self._lagging: dict[str, None] | None = None
         self._being_read: Place | None = None
         self._found: tuple[str, Place, str] | None = None
         self._loop = asyncio.get_running_loop()
@@ -72,7 +75,7 @@ class Places:
         """``after``: the seconds after which the client was told to come back."""
         self._attending.leave(name, after)
         if (place := self._places.pop(name, None)) is not None:
-            hub().let_go(place.feed, self._follower)
+            hub().let_go(place.feed, self._owner)
             self._leave_publishing(name)
 
     def _leave_publishing(self, name: str) -> None:
@@ -104,7 +107,7 @@ class Places:
         if told.end is not None and (place := self._places.get(told.room)) is not None:
             place.position = told.end
             if told.more:
-                self._follower.wake(told.room)
+                self._owner.wake(told.room)
 
     def note_news(self, name: str) -> None:
         self._news[name] = None
@@ -130,7 +133,7 @@ class Places:
                 self._come_again(name, place)
                 return frame
             if place.lags:
-                self._lagging[name] = None
+                self._lagging = {**(self._lagging or {}), name: None}
         return None
 
     def _may_be_asked(self, name: str) -> bool:
@@ -164,7 +167,7 @@ class Places:
                 self._found = name, place, frame
         except Exception as error:
             logger.warning("The log of the room %r could not be read: %s", name, error)
-            self._loop.call_later(RETRY, self._follower.wake, name)
+            self._loop.call_later(RETRY, self._owner.wake, name)
         finally:
             self._being_read = None
-            self._wake()
+            self._owner.read_on()

@@ -51,7 +51,7 @@ class Pulse:
         # Since when the bound is reached, or when at the bound the last answer came.
         self._full_since: float | None = None
         # The last pings: their numbers, and what was sent before each.
-        self._pings: list[tuple[int, int]] = []
+        self._pings: tuple[tuple[int, int], ...] = ()
 
     @property
     def silent_for(self) -> float:
@@ -88,7 +88,7 @@ class Pulse:
         if self._due:
             self._due, self._asked_at = False, self._clock()
         number = _number()
-        self._pings = [*self._pings[-MAX_PINGS + 1 :], (number, self._sent)]
+        self._pings = (*self._pings[-MAX_PINGS + 1 :], (number, self._sent))
         self._pinged = self._sent
         return number
 
@@ -97,7 +97,7 @@ class Pulse:
         for position, (asked, sent) in enumerate(self._pings):
             if asked == number:
                 self._read = sent
-                del self._pings[: position + 1]
+                self._pings = self._pings[position + 1 :]
                 self._full_since = self._clock() if self._sent - sent >= UNANSWERED else None
                 return
 

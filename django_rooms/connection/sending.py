@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -33,6 +33,17 @@ class Socket(Protocol):
     async def close(self, code: int | None = None, reason: str | None = None) -> None: ...
 
 
+class Owner(Protocol):
+    def entries(self) -> str | None:
+        """The next frame of entries, if there is one."""
+
+    def flooded(self) -> None:
+        """The client asks for more than it reads."""
+
+    def failed(self) -> None:
+        """The socket takes no more."""
+
+
 class State(Enum):
     OPEN = auto()
     ENDING = auto()
@@ -49,32 +60,18 @@ class LastWord:
 
 
 class Sending:
-    """``pulse`` knows how much the peer has read: at its bound nothing is written but pings and a last word.
-
-    ``entries`` gives the next frame of entries, or ``None``. ``flooded`` is told that the client asks for more than it
-    reads, and ``failed`` that the socket takes no more.
-    """
+    """``pulse`` knows how much the peer has read: at its bound nothing is written but pings and a last word."""
 
     __slots__ = (
-        *("_busy", "_eased", "_entries", "_failed", "_flooded", "_last_word", "_loop", "_outbox", "_pulse", "_socket"),
+        *("_busy", "_eased", "_last_word", "_loop", "_outbox", "_owner", "_pulse", "_socket"),
         *("_task", "_waking", "_woken_meanwhile", "_writing_since", "state"),
     )
 
-    def __init__(
-        self,
-        socket: Socket,
-        pulse: Pulse,
-        *,
-        entries: Callable[[], str | None],
-        flooded: Callable[[], None],
-        failed: Callable[[], None],
-    ) -> None:
+    def __init__(self, socket: Socket, pulse: Pulse, owner: Owner) -> None:
         self.state = State.OPEN
         self._socket = socket
         self._pulse = pulse
-        self._entries = entries
-        self._flooded = flooded
-        self._failed = failed
+        self._owner = owner
         self._outbox = Outbox(MAX_UNSENT)
         self._busy = self._waking = self._woken_meanwhile = False
         # Since when a write, or the close, has been waiting for the peer, by the loop's clock.
@@ -100,7 +97,7 @@ class Sending:
         try:
             self._outbox.put(frame)
         except Overflow:
-            self._flooded()
+            self._owner.flooded()
         self._wake_soon()
 
     def offer(self, frame: str) -> None:
@@ -233,7 +230,7 @@ class Sending:
     def _fail(self, error: BaseException) -> None:
         """The peer went away while it was written to."""
         logger.debug("A frame could not be sent: %r", error)
-        self._failed()
+        self._owner.failed()
 
     def _next(self) -> list[str]:
         """The frames of the next message. Entries come behind all replies, of which one may say where they begin."""
@@ -243,7 +240,7 @@ class Sending:
             return []
         taken = self._outbox.take(frames.MAX_BATCH - 1, MESSAGE)
         characters = sum(map(len, taken))
-        if not self._outbox and characters < MESSAGE and (entries := self._entries()) is not None:
+        if not self._outbox and characters < MESSAGE and (entries := self._owner.entries()) is not None:
             taken.append(entries)
         return taken
 
@@ -260,7 +257,7 @@ class Sending:
         except Exception as error:
             logger.debug("A socket that takes nothing could not be closed: %r", error)
         finally:
-            self._failed()
+            self._owner.failed()
 
     async def _close(self, last_word: LastWord) -> None:
         # An IntEnum is no close code to autobahn, and so to daphne: it asks for the very type.

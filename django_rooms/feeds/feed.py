@@ -63,6 +63,7 @@ class RoomFeed:
         self.feed = Feed(name, max_characters=max_characters)
         self._rounds = rounds
         self._gathered = Gathered(name)
+        self._position = Position("", 0)
         # The offset that those who are live have been told.
         self._told = 0
         self._entries_wait = False
@@ -79,7 +80,10 @@ class RoomFeed:
 
     @property
     def position(self) -> Position:
-        return Position(self.feed.epoch, self.feed.delivered)
+        """The same object for all who are at it."""
+        if self._position != (self.feed.epoch, self.feed.delivered):
+            self._position = Position(self.feed.epoch, self.feed.delivered)
+        return self._position
 
     @property
     def failed(self) -> bool:

@@ -1,7 +1,8 @@
 """Who is in a room, for all who follow it in this event loop.
 
-What others claim is read when a doorbell or a look tells that it changed, at most once a second for all rooms together.
-Who is here by this process is there at once, and stays there while the database is away.
+What others claim is read when a doorbell or a look tells that it changed, at most once a second for all rooms together,
+and more seldom where it takes long to tell (``budget.py``). Who is here by this process is there at once, and stays
+there while the database is away.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 from uuid import UUID
 
+from django_rooms.feeds.budget import Budget
 from django_rooms.presence import claims, queries, recorder
 from django_rooms.presence.attendance import Here, attendance
 from django_rooms.presence.heart import heart
@@ -38,11 +40,11 @@ class RoomPresence:
         self.opening = reader.open(self)
 
     def come(self) -> None:
-        """Somebody has come by this process. Where others just have, they are shown together, a second later."""
+        """Somebody has come by this process. Where others just have, they are shown together, a while later."""
         known = self.present.members
         if known is None:
             return  # A crowd is counted as it is recorded.
-        if self._loop.time() - self._told_at < GATHER:
+        if self._loop.time() - self._told_at < GATHER or self._reader.budget.rest:
             self.changed()  # Also while nothing can be recorded, which would tell us.
         elif self.present.add(attendance().beside(self.name, known)):
             self._tell()
@@ -81,13 +83,15 @@ class RoomPresence:
     def _tell(self) -> None:
         if self.opening.done():  # Else nobody is told yet: who comes first is among those whom they find.
             self._told_at = self._loop.time()
-        self._wake()
+        with self._reader.budget.spending():
+            self._wake()
 
 
 class Reader:
     """Reads who is in the rooms of an event loop."""
 
     def __init__(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self.budget = Budget()
         self._pause = pause
         self._loop = asyncio.get_running_loop()
         self._opening: dict[RoomPresence, asyncio.Future[None]] = {}
@@ -128,7 +132,7 @@ class Reader:
         while self._changed:
             changed, self._changed = self._changed, {}
             await self._read(changed)
-            await self._pause(GATHER)
+            await self._pause(max(GATHER, self.budget.rest))
 
     async def _read(self, rooms: Iterable[RoomPresence]) -> None:
         """What cannot be read is found by the next look."""

@@ -89,7 +89,8 @@ class Recorder:
         threading.Thread(target=self._run, name="django_rooms.recorder", daemon=True).start()
 
     def wake(self) -> None:
-        self._something.set()
+        if not self._something.is_set():
+            self._something.set()
 
     def end(self) -> None:
         attendance().leave_all(settings.GRACE)

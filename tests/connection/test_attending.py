@@ -44,6 +44,7 @@ class Peer:
 
     def __init__(self):
         self.asked, self.left = [], []
+        self.ask, self.put_out = self.asked.append, self.left.append
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def peer():
 
 @pytest.fixture
 async def attending(recorder, peer):
-    return Attending(peer.asked.append, peer.left.append, peer)
+    return Attending(peer, peer)
 
 
 async def told_to(attending, *calls):
@@ -161,7 +162,7 @@ async def test_whoever_is_expelled_leaves_at_once_and_is_told(attending, recorde
 
 def test_a_connection_whose_loop_is_closed_is_left_alone(recorder, peer):
     async def make():
-        return Attending(peer.asked.append, peer.left.append, peer)
+        return Attending(peer, peer)
 
     attending = asyncio.run(make())
     attending.prove()

@@ -1,6 +1,7 @@
 """The rooms of one connection: whose entries come next, and what goes before them."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from memory_log import read_by_feeds
@@ -65,11 +66,12 @@ class Once(Live):
 class Wakes:
     """What ``Places`` tells that something was found."""
 
-    def __init__(self):
-        self.told = asyncio.Event()
+    def __init__(self, wake=lambda: None):
+        self.told, self.wake = asyncio.Event(), wake
 
-    def __call__(self):
+    def read_on(self):
         self.told.set()
+        self.wake()
 
     async def wait(self):
         await asyncio.wait_for(self.told.wait(), 10)
@@ -84,7 +86,7 @@ async def settled():
 
 async def test_while_one_log_is_read_the_other_rooms_go_on():
     wakes, slow = Wakes(), Logged("from the log")
-    places = Places(None, Alone(), wakes)
+    places = Places(wakes, Alone())
     places.enter("slow", slow)
     places.note_news("slow")
     assert places.entries() is None
@@ -102,7 +104,7 @@ async def test_while_one_log_is_read_the_other_rooms_go_on():
 
 async def test_logs_are_read_one_at_a_time_and_none_before_what_was_read_is_taken():
     wakes, one, two = Wakes(), Logged("one", "one again"), Logged("two")
-    places = Places(None, Alone(), wakes)
+    places = Places(wakes, Alone())
     for name, place in {"one": one, "two": two}.items():
         places.enter(name, place)
         places.note_news(name)
@@ -124,7 +126,7 @@ async def test_logs_are_read_one_at_a_time_and_none_before_what_was_read_is_take
 @pytest.mark.parametrize("again", [False, True], ids=["left", "joined again"])
 async def test_what_was_read_for_a_place_that_is_no_more_is_not_written(again):
     wakes, slow = Wakes(), Logged("too late")
-    places = Places(None, Alone(), wakes)
+    places = Places(wakes, Alone())
     places.enter("slow", slow)
     places.note_news("slow")
     assert places.entries() is None
@@ -142,7 +144,7 @@ async def test_what_was_read_for_a_place_that_is_no_more_is_not_written(again):
 
 async def test_a_log_in_which_nothing_is_found_is_not_read_again_before_there_are_news():
     wakes, slow = Wakes(), Logged()
-    places = Places(None, Alone(), wakes)
+    places = Places(wakes, Alone())
     places.enter("slow", slow)
     places.note_news("slow")
     assert places.entries() is None
@@ -168,8 +170,8 @@ async def test_who_leaves_a_room_whose_log_is_being_read_is_answered_and_goes_on
             sent.extend(text[1:-1].split(",") if text.startswith("[") else [text])
             written.set()
 
-    sending = Sending(Socket(), Pulse(lambda: 0.0), entries=lambda: places.entries(), flooded=list, failed=list)
-    places = Places(None, Alone(), lambda: sending.wake())
+    sending = Sending(Socket(), Pulse(lambda: 0.0), SimpleNamespace(entries=lambda: places.entries()))
+    places = Places(Wakes(lambda: sending.wake()), Alone())
     log.fill("k3Zp", 300)
     feed = await hub().feed("lobby")
     places.enter("lobby", Place(get_room("lobby"), feed, position=Position("k3Zp", 20)))
@@ -195,7 +197,7 @@ async def test_who_leaves_a_room_whose_log_is_being_read_is_answered_and_goes_on
 
 async def test_who_is_at_the_end_of_a_feed_is_asked_once_a_frame():
     """The fan-out's cost: all who are live in a room are there after each frame, and the next news is told them."""
-    places, place = Places(None, Alone(), list), Once("entries")
+    places, place = Places(Wakes(), Alone()), Once("entries")
     place.behind = False
     places.enter("lobby", place)
     places.note_news("lobby")
@@ -208,7 +210,7 @@ async def test_who_is_at_the_end_of_a_feed_is_asked_once_a_frame():
 
 
 async def test_rooms_take_turns():
-    places = Places(None, Alone(), list)
+    places = Places(Wakes(), Alone())
     for name in ("one", "two"):
         places.enter(name, Live(name))
         places.note_news(name)

@@ -1,6 +1,7 @@
 """What a client asks, answered in its order; and what happens when it does not read the answers."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,7 +35,8 @@ async def parts():
     async def handle(asked):
         handled.append(asked)
 
-    return Requests(sending, handle=handle, flooded=lambda: floods.append(True)), sending, handled, floods
+    owner = SimpleNamespace(handle=handle, flooded=lambda: floods.append(True))
+    return Requests(sending, owner), sending, handled, floods
 
 
 async def test_requests_are_handled_in_their_order(parts):
@@ -106,7 +108,7 @@ async def test_what_was_answered_does_not_count_while_more_waits(parts, monkeypa
         handled.append(asked)
         sending.full = True
 
-    waiting._handle = one_at_a_time
+    waiting._owner.handle = one_at_a_time
     await waiting.answer([1], 40)
     for n in range(2, 12):
         sending.full = False
@@ -121,7 +123,7 @@ async def test_a_request_that_fails_leaves_nothing_under_way(parts):
     async def fail(asked):
         raise ZeroDivisionError
 
-    waiting._handle = fail
+    waiting._owner.handle = fail
     with pytest.raises(ZeroDivisionError):
         await waiting.answer([1], 10)
     assert not waiting.under_way

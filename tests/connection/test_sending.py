@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,10 +43,15 @@ class Entries:
         return self.frames.pop(0) if self.frames else None
 
 
+def owner(**methods):
+    """Has no entries, and does nothing, but for these ``methods``."""
+    return SimpleNamespace(**{"entries": Entries(), "flooded": list, "failed": list, **methods})
+
+
 @pytest.fixture
 async def parts():
     socket, entries, failures = Socket(), Entries(), []
-    out = Sending(socket, Pulse(lambda: 0.0), entries=entries, flooded=list, failed=lambda: failures.append(True))
+    out = Sending(socket, Pulse(lambda: 0.0), owner(entries=entries, failed=lambda: failures.append(True)))
     return out, socket, entries, failures
 
 
@@ -217,7 +223,7 @@ async def test_a_close_reason_fits_into_a_control_frame(parts):
 async def test_who_reads_too_little_floods(monkeypatch):
     monkeypatch.setattr(sending, "MAX_UNSENT", 100)
     socket, floods = Socket(), []
-    out = Sending(socket, Pulse(lambda: 0.0), entries=Entries(), flooded=lambda: floods.append(True), failed=list)
+    out = Sending(socket, Pulse(lambda: 0.0), owner(flooded=lambda: floods.append(True)))
     socket.open.clear()
     out.put("x" * 40)
     await settled()  # This one is being written.
@@ -231,7 +237,7 @@ async def test_who_reads_too_little_floods(monkeypatch):
 async def test_who_reads_too_little_is_read_from_no_more(monkeypatch):
     monkeypatch.setattr(sending, "MAX_UNSENT", 100)
     socket = Socket()
-    out = Sending(socket, Pulse(lambda: 0.0), entries=Entries(), flooded=list, failed=list)
+    out = Sending(socket, Pulse(lambda: 0.0), owner())
     await out.eased()
     socket.open.clear()
     out.put("x" * 10)
@@ -248,7 +254,7 @@ async def test_who_reads_too_little_is_read_from_no_more(monkeypatch):
 async def test_an_end_lets_go_of_who_waits_for_room(monkeypatch, end):
     monkeypatch.setattr(sending, "MAX_UNSENT", 100)
     socket = Socket()
-    out = Sending(socket, Pulse(lambda: 0.0), entries=Entries(), flooded=list, failed=list)
+    out = Sending(socket, Pulse(lambda: 0.0), owner())
     socket.open.clear()
     out.put("x" * 10)
     await settled()  # This one is being written.
@@ -279,7 +285,7 @@ async def bounded(monkeypatch):
     monkeypatch.setattr(pulse, "STEP", 1_000)
     monkeypatch.setattr(sending, "MESSAGE", 1_000)
     socket, entries, peer = Socket(), Entries(), Pulse(lambda: 0.0)
-    return Sending(socket, peer, entries=entries, flooded=list, failed=list), socket, entries, peer
+    return Sending(socket, peer, owner(entries=entries)), socket, entries, peer
 
 
 def without_pings(frames):
@@ -401,7 +407,7 @@ async def test_a_stuck_socket_that_cannot_even_be_closed_is_let_go(parts, monkey
     monkeypatch.setattr(sending, "CLOSE_TIMEOUT", 0)
     out, socket, _, _ = parts
     gone = asyncio.Event()
-    out._failed = gone.set
+    out._owner.failed = gone.set
 
     async def close(code=None, reason=None):
         await asyncio.Event().wait()

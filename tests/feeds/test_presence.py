@@ -1,7 +1,7 @@
 """Who is in a room for those who follow it: read seldom, local people at once, and none of them flickers."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from types import SimpleNamespace
 from uuid import UUID, uuid4
 
@@ -62,9 +62,10 @@ class Pauses:
 
     def __init__(self):
         self._began, self._end = asyncio.Semaphore(0), asyncio.Semaphore(0)
+        self.expected = GATHER
 
     async def __call__(self, seconds):
-        assert seconds == GATHER
+        assert seconds == self.expected
         self._began.release()
         await self._end.acquire()
 
@@ -416,3 +417,37 @@ async def test_who_comes_in_the_same_moment_as_others_is_shown_though_nothing_ca
     async with asyncio.timeout(10):
         await woken.wait()
     assert list(room.present.members) == ["u1", "u2"]
+
+
+class Spent:
+    """A budget that needs so many seconds of rest."""
+
+    rest = 0.0
+    spending = staticmethod(nullcontext)
+
+
+async def test_where_telling_takes_long_who_comes_is_gathered_for_longer(reader, database, pauses):
+    room = await opened(reader)
+    reader.budget = Spent()
+    reader.budget.rest = pauses.expected = 2.5
+    enter(ANN)
+    room.come()
+    assert (room.keys, room.woken) == ([], 0)
+    await pauses.began()
+    assert (room.keys, room.woken) == (["u1"], 1)
+
+
+async def test_what_telling_takes_is_counted(reader, database):
+    counted = []
+
+    @contextmanager
+    def spending():
+        counted.append("before")
+        yield
+        counted.append(room.woken)
+
+    room = await opened(reader)
+    reader.budget.spending = spending
+    enter(ANN)
+    room.come()
+    assert counted == ["before", 1]
