@@ -89,7 +89,8 @@ class RoomConsumer(AsyncWebsocketConsumer):
         self.channel_layer = layer()  # type: ignore[assignment]
         self._turn = asyncio.Lock()
         self._inbox: Inbox | None = None
-        self._task = asyncio.current_task()
+        self._task = task = asyncio.current_task()
+        assert task is not None
         self._receiving = self._over = False
         self._failure: Exception | None = None
         listening = await self._listen()
@@ -106,7 +107,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         except asyncio.CancelledError:
             if not (self._over and self._receiving):
                 raise
-            self._task.uncancel()
+            task.uncancel()
         finally:
             for ending in (listening, self._inbox):
                 if ending is not None:
