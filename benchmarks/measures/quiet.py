@@ -4,7 +4,7 @@ from benchmarks.load.crowd import Crowd
 from benchmarks.measures.reading import Reading
 
 
-def quiet(server, dialect, *, members=10_000, rooms=1_000, rest=15.0, seconds=60.0):
+def quiet(server, dialect, *, members=10_000, rooms=1_000, rest=10.0, seconds=30.0):
     """After `rest` seconds, in which what comes of their coming in goes by. All that a server asks is answered."""
     with Crowd(server.ports, dialect) as crowd:
         crowd.enter([f"room{n % rooms}" for n in range(members)])

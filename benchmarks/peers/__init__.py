@@ -21,7 +21,6 @@ PEERS = {
     for peer in (
         django("rooms", Rooms(), "rooms.asgi:application", README),
         django("rooms-lean", Rooms(), "rooms.asgi:lean", f"{README}, own_channel = False; a URLRouter alone"),
-        django("rooms-lean-in-stack", Rooms(), "rooms.asgi:lean_in_stack", f"{README}, own_channel = False"),
         django("rooms-passing", RoomsPassing(), "rooms.asgi:application", f"{README}; events, which are not stored"),
         django("tutorial", Tutorial(), "tutorial.asgi:tutorial", TUTORIAL),
         django("tutorial-saves", Tutorial(), "tutorial.asgi:saves", f"{TUTORIAL}, and acreate() before group_send()"),

@@ -1,4 +1,4 @@
-"""The quick start's asgi.py; and a consumer that needs no channel of its own, with the stack around it and without."""
+"""The quick start's asgi.py; and a consumer that needs no channel of its own, in a URLRouter and nothing else."""
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -14,16 +14,10 @@ class LeanConsumer(RoomConsumer):
     own_channel = False
 
 
-def application_of(patterns):
-    return ProtocolTypeRouter(
-        {
-            "http": get_asgi_application(),
-            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(patterns))),
-        }
-    )
-
-
-application = application_of(websocket_urlpatterns)
-patterns_of_lean = [path("ws/rooms/<path:room>/", LeanConsumer.as_asgi())]
-lean = URLRouter(patterns_of_lean)
-lean_in_stack = application_of(patterns_of_lean)
+application = ProtocolTypeRouter(
+    {
+        "http": get_asgi_application(),
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+    }
+)
+lean = URLRouter([path("ws/rooms/<path:room>/", LeanConsumer.as_asgi())])
