@@ -10,7 +10,7 @@ from django_rooms.names import entry_key, room_key
 from django_rooms.protocol.entries import Author, Entry, Kind
 
 
-@dataclass(frozen=True)
+@dataclass
 class Append:
     """The same ``id`` of the same ``sender`` counts once in a room."""
 

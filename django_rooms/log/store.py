@@ -26,7 +26,7 @@ from django_rooms.protocol.entries import Entry
 logger = logging.getLogger("django_rooms")
 
 
-@dataclass(frozen=True)
+@dataclass
 class News:
     """What a transaction added to a room's log."""
 
