@@ -27,6 +27,8 @@ class Load:
 
 
 OURS = "rooms/postgresql"
+# Of those who say nothing, without the pings of uvicorn.
+QUIET = "rooms/postgresql/no-uvicorn-pings"
 
 LOADS = (
     Load("One room of 500, few in flight", "fanout-4", "deliveries_per_s", "deliveries/s"),
@@ -90,7 +92,7 @@ def _memory(results):
     if not {"connections", "quiet"} <= results.cases.keys():
         return []
     kib = results.median("connections", OURS, "kib_per_connection")
-    percent = results.median("quiet", OURS, "cpu_percent")
+    percent = results.median("quiet", QUIET, "cpu_percent")
     if kib is None or percent is None:
         return []
     held, full = KIB_OF_GIB / kib, results.cases["quiet"]["parameters"]["members"] / percent * 100

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 SHARE = 0.05
 MOMENT = 0.01
 
-# Seconds after which something is told in any case.
-LONGEST = 3.0
+# Seconds after which something is told in any case: by them who has left is gone for everybody as soon as is promised.
+LONGEST = 1.8
 
 
 class Budget:
