@@ -19,7 +19,7 @@ from django_rooms.conf import settings
 from django_rooms.presence import texts
 
 # What changes with each change of a room's members, as its database says it: to be compared, and for nothing else.
-Stamp = UUID | str
+Stamp = str
 
 # By column. A UUID is said by its hexadecimal digits, which every database takes, however it keeps them.
 Row = Mapping[str, Any]

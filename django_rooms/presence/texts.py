@@ -56,10 +56,10 @@ _STATEMENTS = {
         "SELECT (SELECT MIN({leaving}) FROM {Presence}) - {now}, "
         "(SELECT MIN({expires_at}) FROM {Lease} WHERE {expires_at} > {now}) - {now}"
     ),
-    "stamps": "SELECT number, o.{stamp} FROM {keys} {join} {Occupied} AS o ON o.{key} = wanted",
+    "stamps": "SELECT number, {stamp_told} FROM {keys} {join} {Occupied} AS o ON o.{key} = wanted",
     "rooms": (
         "SELECT number, NULL, COUNT(*) FROM {keys} {join} {Member} AS m ON m.{room} = wanted {such} GROUP BY number "
-        "UNION ALL SELECT number, o.{stamp}, 0 FROM {keys} {join} {Occupied} AS o ON o.{key} = wanted "
+        "UNION ALL SELECT number, {stamp_told}, 0 FROM {keys} {join} {Occupied} AS o ON o.{key} = wanted "
         "UNION ALL SELECT 0, NULL, 1 FROM (SELECT 1) AS one WHERE EXISTS "
         "(SELECT 1 FROM {Presence} AS p WHERE p.{lease} = {lease_given} AND p.{expelled})"
     ),
@@ -97,6 +97,8 @@ class Words:
     stamp: str
     remove: str
     upsert: str
+    # A stamp that is read: to be compared, and for nothing else. psycopg would make a UUID of each, in Python.
+    stamp_told: str = "o.{stamp}"
     # Reads the list first.
     join: str = "JOIN"
     forced: str = ""
@@ -125,6 +127,7 @@ _POSTGRESQL = Words(
     upsert="ON CONFLICT ({key}) DO UPDATE SET {connections} = EXCLUDED.{connections}, {leaving} = EXCLUDED.{leaving}",
     # Without an order they would be locked as the plan finds them.
     locking="ORDER BY o.{key} FOR NO KEY UPDATE OF o SKIP LOCKED",
+    stamp_told="CAST(o.{stamp} AS text)",
     or_nothing="ON CONFLICT DO NOTHING",
     column="{column} {type}",
     brackets=("{", "}"),
@@ -198,6 +201,7 @@ def _texts(vendor: str) -> dict[str, str]:
     names |= {"now": "{now}", "keys": words.keys, "join": words.join, "forced": words.forced}
     names |= {f"{it}_given": words.uuid.format(f"%({it})s") for it in ("lease", "stamp")}
     names |= {"ignoring": words.ignoring, "or_nothing": words.or_nothing, "locking": words.locking.format(**names)}
+    names["stamp_told"] = words.stamp_told.format(**names)
     names["alive"] = "{Lease} WHERE {id} = {lease_given} AND {expires_at} > {now}".format(**names)
     names |= {"counts": _COUNTS.format(**names), "due": _DUE.format(**names)}
     surely = {**names, "such": f"WHERE {names['counts']}"}
