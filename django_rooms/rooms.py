@@ -1,6 +1,5 @@
 """A room: what it declares, whom it lets in, and the handle to publish with. As a model is, it is all three."""
 
-import asyncio
 import inspect
 import logging
 import math
@@ -312,7 +311,7 @@ def _write(item: Append) -> Entry:
 
 
 async def _awrite(item: Append) -> Entry:
-    entry = await sync_to_async(writer.pend)(item) or await asyncio.wrap_future(writer.submit(item))
+    entry = await sync_to_async(writer.pend)(item) or await writer.submit(item)
     assert entry is not None
     return entry
 

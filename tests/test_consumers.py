@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import re
-from concurrent.futures import Future
 
 import pytest
 from channels.auth import AuthMiddlewareStack
@@ -23,6 +22,7 @@ from django_rooms.consumers import MAX_INBOX, RoomConsumer
 from django_rooms.feeds.hub import hub
 from django_rooms.feeds.presence import Reader
 from django_rooms.log import pages, store, writer
+from django_rooms.log.receipt import Receipt
 from django_rooms.models import Entry, RoomLog
 from django_rooms.people import Guest
 from django_rooms.presence import queries
@@ -465,9 +465,9 @@ def failing(error):
     """A writer that takes everything and stores nothing."""
 
     def submit(item, after=None):
-        future = Future()
-        future.set_exception(error)
-        return future
+        receipt = Receipt()
+        receipt.failed(error)
+        return receipt
 
     return submit
 

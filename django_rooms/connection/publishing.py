@@ -4,17 +4,18 @@ After a refusal that may be retried, later publishes are refused too until the r
 be stored behind them.
 """
 
+from asyncio import CancelledError
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Any
 
 from django_rooms.handover import handover
 from django_rooms.log import writer
 from django_rooms.log.appends import Append, UnknownTarget
+from django_rooms.log.receipt import Receipt
 from django_rooms.protocol import frames
 from django_rooms.protocol.codes import ErrorCode
-from django_rooms.protocol.entries import BLANK, Author, Entry, Kind
+from django_rooms.protocol.entries import BLANK, Author, Kind
 from django_rooms.protocol.frames import Edit, FrameError, Publish, Remove
 from django_rooms.threads import PASSING
 
@@ -48,10 +49,10 @@ class Publishing:
         self._answer = answer
         self._settled = settled
         # The ids of what is under way, in order, and of what failed until the first of them comes again.
-        self._under_way: dict[Future[Entry | None], str] = {}
+        self._under_way: dict[Receipt, str] = {}
         # The same, as their end is known here: in order, each until it was answered.
-        self.unanswered: dict[Future[Entry | None], None] = {}
-        self._last: Future[Entry | None] | None = None
+        self.unanswered: dict[Receipt, None] = {}
+        self._last: Receipt | None = None
         # The id that was refused before it was under way. Whatever fails was sent before it.
         self._refused: str | None = None
         # What was settled: the offsets of what was stored, and what was refused for good. Who hears of a refusal sends
@@ -72,16 +73,16 @@ class Publishing:
         try:
             if failed is None and len(self._under_way) >= MAX_IN_FLIGHT:
                 raise writer.Busy
-            future = writer.submit(self._append(frame), self._last if failed is None else None)
+            receipt = writer.submit(self._append(frame), self._last if failed is None else None)
         except writer.Busy:
             self.hold(frame.id)
             raise _busy("Too much is being published just now.") from None
         if failed is not None:
             self._under_way = {other: sent for other, sent in self._under_way.items() if not writer.has_failed(other)}
-        self._refused, self._last = None, future
-        self._under_way[future] = frame.id
-        self.unanswered[future] = None
-        future.add_done_callback(partial(handover().call, self._done, frame))
+        self._refused, self._last = None, receipt
+        self._under_way[receipt] = frame.id
+        self.unanswered[receipt] = None
+        receipt.then(partial(handover().call, self._done, frame))
 
     @property
     def unfinished(self) -> bool:
@@ -99,7 +100,7 @@ class Publishing:
     def give_up(self, id: str) -> None:
         """``id`` was refused for good: nothing waits for it any more."""
         self._under_way = {
-            future: sent for future, sent in self._under_way.items() if sent != id or not writer.has_failed(future)
+            receipt: sent for receipt, sent in self._under_way.items() if sent != id or not writer.has_failed(receipt)
         }
         if self._refused == id:
             self._refused = None
@@ -118,8 +119,8 @@ class Publishing:
         """What failed and has to come again, also if this loop was not told yet. All that was behind it failed too."""
         if self._last is None or not writer.has_failed(self._last):
             return None
-        for future, sent in self._under_way.items():
-            if writer.has_failed(future) and not self._is_settled(sent):
+        for receipt, sent in self._under_way.items():
+            if writer.has_failed(receipt) and not self._is_settled(sent):
                 return sent
         self._last = None  # All of it was given up, or another copy of it stored.
         return None
@@ -127,21 +128,21 @@ class Publishing:
     def _is_settled(self, id: str) -> bool:
         return id in self._stored or id in self._given_up
 
-    def _done(self, frame: Said, future: "Future[Entry | None]") -> None:
-        del self.unanswered[future]
-        self._end(frame, future)
+    def _done(self, frame: Said, receipt: Receipt) -> None:
+        del self.unanswered[receipt]
+        self._end(frame, receipt)
         self._settled()
 
-    def _end(self, frame: Said, future: "Future[Entry | None]") -> None:
+    def _end(self, frame: Said, receipt: Receipt) -> None:
         try:
-            entry, error = future.result(), None
+            entry, error = receipt.result(), None
         except CancelledError:
-            self._under_way.pop(future, None)
+            self._under_way.pop(receipt, None)
             return
         except Exception as failure:
             entry, error = None, failure
         if not isinstance(error, PASSING) or self._is_settled(frame.id):
-            self._under_way.pop(future, None)
+            self._under_way.pop(receipt, None)
         if error and frame.id in self._stored:  # Another copy of it.
             self._accept(frame, self._stored[frame.id])
             return

@@ -1,6 +1,6 @@
 """What a room tells in one round: entries, or events, as one message that is encoded once for all who follow it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django_rooms.protocol.entries import Position
@@ -53,8 +53,14 @@ class Gathered:
         if self._entries_at is None:
             self._entries_at = len(self._events)
 
-    def take(self, entries: Told | None) -> Iterator[Told]:
+    def take(self, entries: Told | None) -> Iterable[Told]:
         """All of it, in the order in which it came."""
+        if self._events:
+            return self._in_order(entries)
+        self._entries_at = None
+        return (entries,) if entries is not None else ()
+
+    def _in_order(self, entries: Told | None) -> Iterator[Told]:
         events, at, self._events, self._entries_at = self._events, self._entries_at or 0, [], None
         yield from self._messages(events[:at])
         if entries is not None:

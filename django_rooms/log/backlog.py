@@ -3,24 +3,23 @@
 import time
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from django_rooms.log.appends import Append, Number
-from django_rooms.protocol.entries import Entry
+from django_rooms.log.receipt import Receipt
 
 # What one transaction takes. MariaDB refuses a statement of more than 16 MiB, and escapes make texts longer.
 MAX_BATCH = 500
 MAX_BATCH_CHARACTERS = 1024 * 1024
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
-    """An item, and the future that ends when it is committed or has failed."""
+    """An item, and what was given for it."""
 
     item: Append | Number
     since: float = field(default_factory=time.monotonic)
-    future: "Future[Entry | None]" = field(default_factory=Future)
+    receipt: Receipt = field(default_factory=Receipt)
 
     @property
     def room(self) -> str:

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, transaction
@@ -17,6 +16,7 @@ from django_rooms.conf import settings
 from django_rooms.log import pages, pending, store
 from django_rooms.log.appends import Append, Held, Number, UnknownTarget
 from django_rooms.log.backlog import Backlog, Job
+from django_rooms.log.receipt import Receipt
 from django_rooms.names import room_key
 from django_rooms.once import OncePerProcess
 from django_rooms.protocol.entries import Entry
@@ -67,14 +67,14 @@ def pend(item: Append) -> Entry | None:
     return entry
 
 
-def submit(item: Append, after: "Future[Entry | None] | None" = None) -> "Future[Entry | None]":
+def submit(item: Append, after: Receipt | None = None) -> Receipt:
     """Have ``item`` stored outside of any transaction of the caller's, from async code. See ``Writer.submit``."""
     if not under_test():
         return writer().submit(item, after)
-    future: Future[Entry | None] = Future()
+    receipt = Receipt()
     here = asyncio.ensure_future(sync_to_async(write_here, thread_sensitive=True)(item))
-    here.add_done_callback(lambda done: _pass_on(done, future))
-    return future
+    here.add_done_callback(lambda done: _pass_on(done, receipt))
+    return receipt
 
 
 def write_here(item: Item) -> Entry | None:
@@ -110,13 +110,13 @@ def _number(room: str) -> None:
 _in_vain = threading.local()
 
 
-def _pass_on(done: "asyncio.Future[Entry | None]", future: "Future[Entry | None]") -> None:
+def _pass_on(done: "asyncio.Future[Entry | None]", receipt: Receipt) -> None:
     if done.cancelled():
-        future.cancel()
+        receipt.failed(asyncio.CancelledError())
     elif error := done.exception():
-        future.set_exception(error)
+        receipt.failed(error)
     else:
-        future.set_result(done.result())
+        receipt.stored(done.result())
 
 
 class Writer:
@@ -130,14 +130,13 @@ class Writer:
         self._something = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def submit(self, item: Item, after: "Future[Entry | None] | None" = None) -> "Future[Entry | None]":
-        """Have ``item`` stored; the future ends after the commit.
+    def submit(self, item: Item, after: Receipt | None = None) -> Receipt:
+        """Have ``item`` stored; what is given for it ends after the commit.
 
         Raise :class:`Busy` when too much waits, or when ``after``, which was submitted before, has failed: it will
         come again, and must not come behind this one.
         """
         job = Job(item)
-        job.future.set_running_or_notify_cancel()  # From here on nobody can cancel it: it will be stored.
         with self._something:
             if len(self._backlog) >= MAX_WAITING:
                 raise Busy(f"{MAX_WAITING} publishes are waiting to be stored.")
@@ -148,7 +147,7 @@ class Writer:
                 self._thread = threading.Thread(target=self._run, name="django_rooms.writer", daemon=True)
                 self._thread.start()
             self._something.notify()
-        return job.future
+        return job.receipt
 
     def _run(self) -> None:
         while True:
@@ -160,10 +159,10 @@ class Writer:
                 self._taken = self._backlog.take()
             held = self._store(self._taken)
             with self._something:
-                self._backlog.put_back(self._taken, [job for job in held if not job.future.done()])
+                self._backlog.put_back(self._taken, [job for job in held if not job.receipt.done])
 
     def _store(self, batch: list[Job]) -> list[Job]:
-        """Commit ``batch`` and end its futures; return what another process's locks kept out."""
+        """Commit ``batch`` and end its receipts; return what another process's locks kept out."""
         try:
             outcomes = self._commit([job.item for job in batch])
         except PASSING as error:
@@ -173,9 +172,9 @@ class Writer:
             return self._store_alone(batch, error)
         for job, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, UnknownTarget):
-                job.future.set_exception(outcome)
+                job.receipt.failed(outcome)
             elif not isinstance(outcome, Held):
-                job.future.set_result(outcome)
+                job.receipt.stored(outcome)
         held = [job for job, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, Held)]
         self._lose_patience(held)
         return held
@@ -191,11 +190,11 @@ class Writer:
         """One bad item never fails its neighbours."""
         if len(batch) == 1:
             logger.error("A publish in the room %r was not stored.", batch[0].room, exc_info=error)
-            batch[0].future.set_exception(error)
+            batch[0].receipt.failed(error)
             return []
         held: list[Job] = []
         for job in batch:
-            if not job.future.done():  # It failed with an earlier one.
+            if not job.receipt.done:  # It failed with an earlier one.
                 in_order = job.room not in {other.room for other in held}
                 held += self._store([job]) if in_order else [job]
         return held
@@ -203,11 +202,11 @@ class Writer:
     def _fail(self, error: Exception, room: str | None = None) -> None:
         """What waits, in one room or in all, fails together: what failed will be sent again, and then comes first."""
         with self._something:
-            taken = [job for job in self._taken if not job.future.done() and room in (None, job.room)]
+            taken = [job for job in self._taken if not job.receipt.done and room in (None, job.room)]
             failed = [*taken, *self._backlog.clear(room)]
             logger.error("%d publishes were not stored.", len(failed), exc_info=error)
             for job in failed:
-                job.future.set_exception(error)
+                job.receipt.failed(error)
 
     def _commit(self, items: list[Item]) -> list[Outcome]:
         """Try again what may succeed the next time, also where the answer to COMMIT was lost: ids tell repeats."""
@@ -224,13 +223,9 @@ class Writer:
         return self._append(items)
 
 
-def has_failed(future: "Future[Entry | None]") -> bool:
-    """It was not stored, and may be sent again.
-
-    Each of a future's own methods takes a lock, and this is asked twice for each publish. Its exception is set once, by
-    whoever ends it.
-    """
-    return isinstance(future._exception, PASSING)
+def has_failed(receipt: Receipt) -> bool:
+    """It was not stored, and may be sent again."""
+    return isinstance(receipt.error, PASSING)
 
 
 # This process's writer, with its thread started by the first use.

@@ -103,7 +103,8 @@ class Feed:
         while (text_held := self._held.pop(self.delivered + 1, None)) is not None:
             self._deliver(text_held)
         if self.delivered != before:
-            self._held = {offset: text for offset, text in self._held.items() if offset > self.delivered}
+            if self._held:
+                self._held = {offset: text for offset, text in self._held.items() if offset > self.delivered}
             self._runs.clear()
             return Heard.GAP if self.behind else Heard.DELIVERED
         return Heard.GAP if self.behind else Heard.NOTHING
@@ -123,6 +124,8 @@ class Feed:
 
     def texts_after(self, offset: int) -> list[str]:
         """The entries after ``offset`` that one frame takes; the tail must reach back so far."""
+        if offset == self.delivered - 1:
+            return [self._tail[-1]]
         start = offset - self.tail_start
         return fitting(islice(self._tail, start, start + RUN_ENTRIES), RUN_CHARACTERS)
 
@@ -171,4 +174,5 @@ class Feed:
     def _append(self, text: str) -> None:
         self._tail.append(text)
         self.characters += len(text)
-        self.trim(self.max_characters)
+        if self.characters > self.max_characters:
+            self.trim(self.max_characters)

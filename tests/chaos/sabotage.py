@@ -5,7 +5,6 @@ name is gone, the server does not start.
 """
 
 import time
-from concurrent.futures import Future
 from uuid import uuid4
 
 # Seconds that a commit takes when acks do not wait for it: nobody would see the difference in a millisecond.
@@ -20,13 +19,14 @@ def apply(name):
 def ack_before_commit():
     """The publisher is told "kept" when the writer has taken the message."""
     from django_rooms.log import writer
+    from django_rooms.log.receipt import Receipt
 
     submit, commit = writer.submit, writer.Writer._commit
 
     def submit_and_ack(item, after=None):
         submit(item)
-        acked = Future()
-        acked.set_result(None)
+        acked = Receipt()
+        acked.stored(None)
         return acked
 
     def commit_late(self, items):

@@ -18,6 +18,11 @@ from django_rooms.protocol.frames import FrameError, Publish
 PATIENCE = 10
 
 
+def error_of(receipt):
+    receipt.wait(PATIENCE)
+    return receipt.error
+
+
 class Database:
     """Stands in for ``log.append``: fails as told, or waits."""
 
@@ -37,10 +42,10 @@ class Database:
 
 
 class Sender:
-    """Publishes, and keeps the futures and the answers."""
+    """Publishes, and keeps the receipts and the answers."""
 
     def __init__(self):
-        self.answers, self.futures = [], []
+        self.answers, self.receipts = [], []
         self.answered = asyncio.Event()
         self.publishing = Publishing("lobby", "u:1", Author("u1", "Ann"), self._answer)
 
@@ -82,8 +87,8 @@ async def sender(database, monkeypatch):
     writer, sender = Writer(database.append), Sender()
 
     def submit(*args):
-        sender.futures.append(writer.submit(*args))
-        return sender.futures[-1]
+        sender.receipts.append(writer.submit(*args))
+        return sender.receipts[-1]
 
     monkeypatch.setattr(writer_module, "submit", submit)
     return sender
@@ -102,7 +107,7 @@ async def test_what_comes_before_the_failure_is_told_is_refused(database, sender
     database.failure = GONE
     sender.submit("a")
     # No await from here on: a has failed, and this loop cannot know it yet.
-    assert sender.futures[0].exception(PATIENCE) is GONE
+    assert error_of(sender.receipts[0]) is GONE
     database.failure = None
     assert sender.refused("b") is ErrorCode.BUSY
     assert await sender.answer("a") == ["unavailable"]
@@ -130,8 +135,8 @@ async def test_of_several_that_failed_and_were_not_told_yet_the_first_has_to_com
     database.open.clear()
     sender.submit("a", "b")
     database.open.set()
-    for future in sender.futures:
-        future.exception(PATIENCE)
+    for receipt in sender.receipts:
+        error_of(receipt)
     database.failure = None
     assert sender.refused("c") is ErrorCode.BUSY
     assert sender.refused("b") is ErrorCode.BUSY
@@ -155,7 +160,7 @@ async def test_an_error_for_good_is_answered_and_blocks_nothing(database, sender
 async def test_an_error_for_good_blocks_nothing_before_it_is_told_either(database, sender):
     database.failure = DataError("too long")
     sender.submit("a")
-    sender.futures[0].exception(PATIENCE)
+    error_of(sender.receipts[0])
     database.failure = None
     sender.submit("b")
     assert await sender.answer("a", "b") == ["bad_body", "ok"]
@@ -208,8 +213,8 @@ async def test_what_fails_comes_before_what_was_refused_behind_it(database, send
     sender.submit("a", "b")
     assert sender.refused("c") is ErrorCode.BUSY
     database.open.set()
-    for future in sender.futures:
-        future.exception(PATIENCE)
+    for receipt in sender.receipts:
+        error_of(receipt)
     database.failure = None
     assert sender.refused("c") is ErrorCode.BUSY  # This loop was not told yet that a and b failed.
     assert await sender.answer("a", "b") == ["unavailable"] * 2

@@ -208,7 +208,7 @@ class PublishingMachine(RuleBasedStateMachine):
         self.fates, self.held = deque(fates), held
         self.writer._taken = self.writer._backlog.take()
         kept_out = self.writer._store(self.writer._taken)
-        self.writer._backlog.put_back(self.writer._taken, [job for job in kept_out if not job.future.done()])
+        self.writer._backlog.put_back(self.writer._taken, [job for job in kept_out if not job.receipt.done])
         self.fates, self.held = deque(), set()
 
     def under_way(self, room, number):

@@ -1,7 +1,6 @@
 """What a connection does when its server ends, and when its peer does not read: without a server, to every step."""
 
 import asyncio
-from concurrent.futures import Future
 
 import pytest
 from channels.routing import URLRouter
@@ -14,6 +13,7 @@ from django_rooms.connection.drain import drain
 from django_rooms.consumers import RoomConsumer
 from django_rooms.feeds.hub import hub
 from django_rooms.log import writer
+from django_rooms.log.receipt import Receipt
 from django_rooms.protocol.entries import Author, Entry
 from django_rooms.rooms import Room
 
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def held(monkeypatch):
     """Publishes that are stored when the test says so."""
-    futures = []
+    receipts = []
 
     def submit(item, after=None):
-        futures.append(Future())
-        return futures[-1]
+        receipts.append(Receipt())
+        return receipts[-1]
 
     monkeypatch.setattr(writer, "submit", submit)
-    return futures
+    return receipts
 
 
 def stored(offset):
@@ -68,8 +68,8 @@ async def test_what_is_under_way_is_answered_before_the_end(held):
         await under_way(ann, 3)
         drain().begin()
         assert await heard(ann) == []
-        for n, future in enumerate(reversed(held)):  # In whatever order they are stored.
-            future.set_result(stored(n + 1))
+        for n, receipt in enumerate(reversed(held)):  # In whatever order they are stored.
+            receipt.stored(stored(n + 1))
         await closing(ann)
         answers = [frame for frame in ann.seen if frame.get("ref") in ("p0", "p1", "p2")]
         assert [answer["type"] for answer in answers] == ["ok"] * 3
@@ -89,7 +89,7 @@ async def test_meanwhile_nothing_more_is_taken(held):
         assert [(refusal["code"], refusal["retry_after"]) for refusal in refusals] == [("unavailable", 1.0)] * 3
         assert (await ann.ask("leave", room="notes/late"))["type"] == "left"
         assert len(held) == 1
-        held[0].set_result(stored(1))
+        held[0].stored(stored(1))
         await closing(ann)
 
 
@@ -122,7 +122,7 @@ async def test_a_database_that_never_answers_is_waited_for_no_longer_than_the_bo
         await under_way(ann, 1)
         drain().begin()
         await closing(ann)
-    held[0].set_result(stored(1))
+    held[0].stored(stored(1))
 
 
 @pytest.mark.parametrize("address", ["/ws/rooms/", "/ws/rooms/lobby/"])

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.receipts import ThreadPoolExecutor
 from contextlib import suppress
 
 import django
@@ -216,12 +216,12 @@ def burst(batch, patience=30):
     local_batches.wait.clear()
     first = writer().submit(Append("lobby", "s:", f"first-{time.time_ns()}", "{}"))
     local_batches.entered.wait(patience)
-    futures = [writer().submit(Append(room, sender, said, '{"text":"burst"}')) for room, sender, said in batch]
+    receipts = [writer().submit(Append(room, sender, said, '{"text":"burst"}')) for room, sender, said in batch]
     local_batches.wait.set()
     first.result(patience)
-    return [
-        type(error).__name__ if (error := future.exception(patience)) else future.result().offset for future in futures
-    ]
+    for receipt in receipts:
+        receipt.wait(patience)
+    return [type(one.error).__name__ if one.error else one.result().offset for one in receipts]
 
 
 @act
@@ -231,11 +231,11 @@ def seconds_to_store(rooms, id):
     from django_rooms.log.writer import writer
 
     start, took = time.monotonic(), {}
-    futures = {room: writer().submit(Append(room, "s:", id, '{"text":"timed"}')) for room in rooms}
-    for room, future in futures.items():
-        future.add_done_callback(lambda done, room=room: took.update({room: time.monotonic() - start}))
-    for future in futures.values():
-        future.result(40)
+    receipts = {room: writer().submit(Append(room, "s:", id, '{"text":"timed"}')) for room in rooms}
+    for room, receipt in receipts.items():
+        receipt.then(lambda done, room=room: took.update({room: time.monotonic() - start}))
+    for receipt in receipts.values():
+        receipt.result(40)
     return took
 
 
@@ -437,14 +437,14 @@ def wait_at_commit():
         return original(*args)
 
     once(type(connections["default"]), "_commit", hold_back)
-    future = writer().submit(Append("lobby", "s:", f"held-{time.time_ns()}", '{"text":"held"}'))
+    receipt = writer().submit(Append("lobby", "s:", f"held-{time.time_ns()}", '{"text":"held"}'))
     assert reached.wait(30)
-    before = [future.done(), len(told)]
+    before = [receipt.done(), len(told)]
     go_on.set()
-    future.result(30)
+    receipt.result(30)
     with suppress(ValueError):
         store.listeners.remove(told.extend)
-    return [before, [future.done(), len(told)]]
+    return [before, [receipt.done(), len(told)]]
 
 
 @act

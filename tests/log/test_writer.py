@@ -13,6 +13,11 @@ from django_rooms.log.writer import Busy, Writer
 PATIENCE = 10
 
 
+def error_of(receipt):
+    receipt.wait(PATIENCE)
+    return receipt.error
+
+
 def said(n, room="lobby"):
     return Append(room, "u:1", str(n), "{}")
 
@@ -49,8 +54,8 @@ def log(monkeypatch):
     log.open.set()
 
 
-def results(futures):
-    return [future.result(PATIENCE) for future in futures]
+def results(receipts):
+    return [receipt.result(PATIENCE) for receipt in receipts]
 
 
 def submit_behind(log, writer, *items):
@@ -58,15 +63,15 @@ def submit_behind(log, writer, *items):
     log.open.clear()
     first = writer.submit(said("first"))
     log.entered.acquire(timeout=PATIENCE)
-    futures = [writer.submit(item) for item in items]
+    receipts = [writer.submit(item) for item in items]
     log.open.set()
-    first.exception(PATIENCE)
-    return futures
+    error_of(first)
+    return receipts
 
 
 def test_what_comes_while_a_batch_is_stored_is_the_next_batch(log):
-    futures = submit_behind(log, Writer(log.append), *map(said, range(10)))
-    assert results(futures) == ["entry of lobby"] * 10
+    receipts = submit_behind(log, Writer(log.append), *map(said, range(10)))
+    assert results(receipts) == ["entry of lobby"] * 10
     assert log.batches == [["first"], [str(n) for n in range(10)]]
 
 
@@ -87,26 +92,26 @@ def test_what_waits_is_bounded_and_one_too_many_is_busy(log, monkeypatch):
     log.open.clear()
     writer.submit(said("first"))
     log.entered.acquire(timeout=PATIENCE)
-    futures = [writer.submit(said(n)) for n in range(3)]
+    receipts = [writer.submit(said(n)) for n in range(3)]
     with pytest.raises(Busy, match="3 publishes"):
         writer.submit(said("too many"))
     log.open.set()
-    results(futures)
+    results(receipts)
     assert "too many" not in str(log.batches)
     assert writer.submit(said("again")).result(PATIENCE)
 
 
 def test_a_bad_item_fails_alone(log, caplog):
-    futures = submit_behind(log, Writer(log.append), said(1), said("bad"), said(2))
-    assert results([futures[0], futures[2]]) == ["entry of lobby"] * 2
-    assert isinstance(futures[1].exception(PATIENCE), ValueError)
+    receipts = submit_behind(log, Writer(log.append), said(1), said("bad"), said(2))
+    assert results([receipts[0], receipts[2]]) == ["entry of lobby"] * 2
+    assert isinstance(error_of(receipts[1]), ValueError)
     assert log.batches[1:] == [["1", "bad", "2"], ["1"], ["bad"], ["2"]]
     assert "bad cannot be stored" in caplog.text
 
 
 def test_the_writer_goes_on_after_a_failure(log):
     writer = Writer(log.append)
-    assert writer.submit(said("bad")).exception(PATIENCE)
+    assert error_of(writer.submit(said("bad")))
     assert writer.submit(said(1)).result(PATIENCE)
 
 
@@ -120,8 +125,8 @@ def test_a_database_that_comes_back_is_tried_again(log, error):
 def test_a_database_that_does_not_come_back_fails_the_batch_and_nothing_later(log):
     log.failures = [None] + [OperationalError("gone away")] * 4
     writer = Writer(log.append)
-    futures = submit_behind(log, writer, said(1), said(2))
-    assert [type(future.exception(PATIENCE)) for future in futures] == [OperationalError] * 2
+    receipts = submit_behind(log, writer, said(1), said(2))
+    assert [type(error_of(receipt)) for receipt in receipts] == [OperationalError] * 2
     assert log.batches == [["first"]] + [["1", "2"]] * 4
     assert writer.submit(said(3)).result(PATIENCE)
 
@@ -160,7 +165,7 @@ def test_nothing_is_taken_behind_one_that_has_failed_and_will_come_again(log, mo
     log.failures = [OperationalError("gone away")]
     writer = Writer(log.append)
     failed = writer.submit(said(1))
-    assert failed.exception(PATIENCE)
+    assert error_of(failed)
     with pytest.raises(Busy, match="An earlier message"):
         writer.submit(said(2), failed)
     stored = writer.submit(said(1))
@@ -171,7 +176,7 @@ def test_nothing_is_taken_behind_one_that_has_failed_and_will_come_again(log, mo
 def test_what_failed_for_good_is_waited_for_by_nobody(log):
     writer = Writer(log.append)
     failed = writer.submit(said("bad"))
-    assert failed.exception(PATIENCE)
+    assert error_of(failed)
     assert writer.submit(said(1), failed).result(PATIENCE)
 
 
@@ -185,7 +190,7 @@ def test_what_waits_behind_a_failure_fails_with_it(log, monkeypatch):
     log.entered.acquire(timeout=PATIENCE)
     behind = [writer.submit(said(n)) for n in range(3)]
     log.open.set()
-    assert [type(future.exception(PATIENCE)) for future in (first, *behind)] == [OperationalError] * 4
+    assert [type(error_of(receipt)) for receipt in (first, *behind)] == [OperationalError] * 4
     assert log.batches == [["first"]]
 
 
@@ -193,10 +198,10 @@ def test_what_waits_behind_a_failure_in_a_batch_that_was_split_fails_with_it(log
     monkeypatch.setattr(writer_module, "PAUSES", ())
     log.failures = [*[None] * 4, OperationalError("gone away")]
     writer = Writer(log.append)
-    futures = submit_behind(log, writer, said(1), said("bad"), said(2), said(3))
-    assert futures[0].exception(PATIENCE) is None
-    assert isinstance(futures[1].exception(PATIENCE), ValueError)
-    assert [type(future.exception(PATIENCE)) for future in futures[2:]] == [OperationalError] * 2
+    receipts = submit_behind(log, writer, said(1), said("bad"), said(2), said(3))
+    assert error_of(receipts[0]) is None
+    assert isinstance(error_of(receipts[1]), ValueError)
+    assert [type(error_of(receipt)) for receipt in receipts[2:]] == [OperationalError] * 2
     assert log.batches == [["first"], ["1", "bad", "2", "3"], ["1"], ["bad"], ["2"]]
     assert writer.submit(said(4)).result(PATIENCE)
 
@@ -208,8 +213,8 @@ def test_a_batch_that_was_split_keeps_the_order_of_a_room_that_was_held(log):
         log.held = {"held"} if len(log.batches) == 2 else set()
         return log.append(items)
 
-    futures = submit_behind(log, Writer(append), said(1, "held"), said("bad"), said(2, "held"), said("free"))
-    assert results([futures[0], futures[2], futures[3]])
+    receipts = submit_behind(log, Writer(append), said(1, "held"), said("bad"), said(2, "held"), said("free"))
+    assert results([receipts[0], receipts[2], receipts[3]])
     assert log.batches[:4] == [["first"], ["1", "bad", "2", "free"], ["1"], ["bad"]]
     stored = [item for batch in log.batches[3:] for item in batch]
     assert stored == ["bad", "free", "1", "2"]
@@ -248,7 +253,7 @@ def test_a_room_that_is_held_for_too_long_fails_as_a_whole(log, monkeypatch):
     free = writer.submit(said("free"))
     writer._backlog._waiting[0].since -= writer_module.HELD_PATIENCE  # The others came just now.
     log.open.set()
-    assert [type(future.exception(PATIENCE)) for future in held] == [OperationalError] * 4
+    assert [type(error_of(receipt)) for receipt in held] == [OperationalError] * 4
     assert free.result(PATIENCE)
     assert log.batches == [["first"], ["0", "1"], ["free"]]
     log.held.clear()
@@ -258,12 +263,6 @@ def test_a_room_that_is_held_for_too_long_fails_as_a_whole(log, monkeypatch):
 def test_a_number_is_written_as_an_item_is(log):
     assert Writer(log.append).submit(Number("lobby")).result(PATIENCE)
     assert log.batches == [["lobby"]]
-
-
-def test_nobody_can_cancel_what_will_be_stored(log):
-    future = submit_behind(log, Writer(log.append), said(1))[0]
-    assert not future.cancel()
-    assert future.result(PATIENCE)
 
 
 def test_a_forked_child_has_a_writer_of_its_own(monkeypatch):
