@@ -42,6 +42,11 @@ DASHES = ("--", ":", "-.", (0, (1, 3)))
 ROOM_FOR_LABELS = 1.5
 
 
+def short(value):
+    """Beside the next one on a scale of powers of ten there is no room for more."""
+    return f"{value // 1000}k" if value >= 1000 else f"{value}"
+
+
 def draw(results, folder):
     """Writes what can be drawn of these results; returns the names of the files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +114,7 @@ def _lines(axes, results, panel):
         # From the least round to the greatest.
         axes.vlines(values, [min(rounds[at]) for at in values], [max(rounds[at]) for at in values], color=color)
     axes.set_xscale("log")
-    axes.set_xticks(case["values"], labels=[f"{at:,}" for at in case["values"]])
+    axes.set_xticks(case["values"], labels=[short(at) for at in case["values"]])
     axes.minorticks_off()
     axes.margins(y=0.15)
     axes.set_ylim(bottom=0)
