@@ -253,9 +253,9 @@ class Room:
     def disconnect(self, user: Any) -> bool:
         """End all connections that ``user`` has in this room, in every process; whether there are any.
 
-        It is done within a second, or a look where the channel layer does not work; inside a transaction of yours, once
-        that has committed. Their clients do not come back by themselves; whoever shall not come back at all has to be
-        refused by ``can_join``.
+        It is done within two seconds, or a look where the channel layer does not work; inside a transaction of yours,
+        once that has committed. Their clients do not come back by themselves; whoever shall not come back at all has to
+        be refused by ``can_join``.
         """
         key = _key(user)
         if not (in_host_transaction() and transaction.get_connection(settings.DATABASE).in_atomic_block):

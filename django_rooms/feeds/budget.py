@@ -26,9 +26,13 @@ class Budget:
     @contextmanager
     def spending(self) -> Iterator[None]:
         began = self._clock()
-        yield
-        now = self._clock()
-        self._even_at = max(self._even_at, began) + (now - began) / SHARE
+        try:
+            yield
+        finally:
+            now = self._clock()
+            even_at = max(self._even_at, began) + (now - began) / SHARE
+            # What the longest rest does not pay back is forgiven: a crowd is over when it is over.
+            self._even_at = min(even_at, now + MOMENT / SHARE + LONGEST)
 
     @property
     def rest(self) -> float:

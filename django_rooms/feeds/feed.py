@@ -139,11 +139,22 @@ class RoomFeed:
         followers = tuple(self.followers)
         for told in self._gathered.take(news):
             for follower in followers:
-                follower.hear(told)
+                try:
+                    follower.hear(told)
+                except Exception as error:
+                    self._could_not_tell(follower, error)
 
     def tell_presence(self) -> None:
         for follower in tuple(self.followers):
-            follower.hear_presence(self.name)
+            try:
+                follower.hear_presence(self.name)
+            except Exception as error:
+                self._could_not_tell(follower, error)
+
+    def _could_not_tell(self, follower: Follower, error: Exception) -> None:
+        """The others have the news all the same; and it comes on from where it is."""
+        logger.error("The news of the room %r could not be told to a connection.", self.name, exc_info=error)
+        asyncio.get_running_loop().call_soon(follower.wake, self.name)
 
     def _entries_come(self) -> None:
         self._entries_wait = True

@@ -26,9 +26,11 @@ def renew(lease: UUID, seconds: float | None = None) -> bool:
     """
     with transaction.atomic(using=settings.DATABASE):
         # The clock stands still in a statement that has to wait, so it is another one that does.
-        models.lock(Lease, lease, "expires_at")
+        before = models.lock(Lease, lease, "expires_at")
         own = alive().filter(id=lease)
-        return bool(own.update(expires_at=_in(settings.LEASE if seconds is None else seconds)))
+        renewed = own.update(expires_at=_in(settings.LEASE if seconds is None else seconds))
+    # Until it was committed others saw it as it was before: this process may have been stopped in between.
+    return bool(renewed) and before is not None and clock.read() < before.expires_at
 
 
 def alive() -> QuerySet[Lease]:

@@ -186,6 +186,20 @@ async def test_what_is_said_after_a_round_is_of_the_next_one(log, come):
     assert [words(frame) for frame in ann.frames] == [[4], [5], [6]]
 
 
+async def test_a_connection_that_fails_keeps_the_news_from_nobody_and_comes_on(log, come, caplog, monkeypatch):
+    ann, bob, cy = await come("ann", "bob", "cy")
+    with monkeypatch.context() as patch:
+        patch.setattr(bob, "send_text", None)
+        say(log, 4)
+        feed().tell()
+    await settled()
+    assert ann.offsets == bob.offsets == cy.offsets == [4]
+    assert "could not be told" in caplog.text
+    say(log, 5)
+    await settled()
+    assert ann.offsets == bob.offsets == cy.offsets == [4, 5]
+
+
 async def test_the_first_entries_of_a_room_come_with_their_epoch_and_the_next_go_straight(log, come):
     log.fill("", 0)
     (ann,) = await come("ann")

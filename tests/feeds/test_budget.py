@@ -55,3 +55,23 @@ def test_what_was_not_spent_is_not_saved_up(spend, clock):
 
 def test_no_rest_is_longer_than_the_longest(spend):
     assert spend(60) == LONGEST
+
+
+def test_what_the_longest_rest_does_not_pay_back_is_forgiven(spend, clock):
+    for _ in range(100):
+        clock.now += spend(0.2)
+    assert spend(0.2) == LONGEST
+    clock.now += LONGEST
+    assert spend.budget.rest == 0
+
+
+def test_what_fails_is_counted_too(clock):
+    def fail():
+        with budget.spending():
+            clock.now += 60
+            raise ZeroDivisionError
+
+    budget = Budget(clock)
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert budget.rest == LONGEST

@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from django.db.models import F, QuerySet
 
 from django_rooms.models import Announcement, Lease, Presence
 from django_rooms.presence import leases
@@ -80,3 +81,17 @@ def test_old_leases_are_forgotten_that_nothing_refers_to(lease, time):
     time.pass_(0.001)
     leases.forget()
     assert expired() == {of_somebody, of_an_announcement}
+
+
+def test_one_that_had_run_out_before_its_renewal_was_committed_is_not_renewed(lease, time, monkeypatch):
+    time.pass_(20)
+    update = QuerySet.update
+
+    def update_and_be_stopped(self, **columns):
+        updated = update(self, **columns)
+        if not isinstance(columns["expires_at"], F):  # It locks, on SQLite.
+            time.pass_(10)
+        return updated
+
+    monkeypatch.setattr(QuerySet, "update", update_and_be_stopped)
+    assert not leases.renew(lease)
