@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from concurrent.receipts import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import django
