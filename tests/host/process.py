@@ -439,12 +439,12 @@ def wait_at_commit():
     once(type(connections["default"]), "_commit", hold_back)
     receipt = writer().submit(Append("lobby", "s:", f"held-{time.time_ns()}", '{"text":"held"}'))
     assert reached.wait(30)
-    before = [receipt.done(), len(told)]
+    before = [receipt.done, len(told)]
     go_on.set()
     receipt.result(30)
     with suppress(ValueError):
         store.listeners.remove(told.extend)
-    return [before, [receipt.done(), len(told)]]
+    return [before, [receipt.done, len(told)]]
 
 
 @act
