@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from django.db import DataError, OperationalError
+from receipts import PATIENCE, error_of
 
 from django_rooms.connection import publishing as publishing_module
 from django_rooms.connection.publishing import Publishing
@@ -14,13 +15,6 @@ from django_rooms.log.writer import Busy, Writer
 from django_rooms.protocol.codes import ErrorCode
 from django_rooms.protocol.entries import Author
 from django_rooms.protocol.frames import FrameError, Publish
-
-PATIENCE = 10
-
-
-def error_of(receipt):
-    receipt.wait(PATIENCE)
-    return receipt.error
 
 
 class Database:

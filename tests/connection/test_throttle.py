@@ -1,15 +1,9 @@
 """How fast one may say what is passing, by a clock that the test moves."""
 
 import pytest
+from clocks import Clock
 
 from django_rooms.connection.throttle import Bucket
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

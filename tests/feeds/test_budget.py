@@ -1,15 +1,9 @@
 """How much of an event loop's time goes into telling who is here."""
 
 import pytest
+from clocks import Clock
 
 from django_rooms.feeds.budget import LONGEST, MOMENT, SHARE, Budget
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from clocks import Clock
 
 from django_rooms.feeds import rounds as rounds_module
 from django_rooms.feeds.rounds import SHORT, Rounds
@@ -31,15 +32,6 @@ class Loop:
         ((_, callback),) = self.waiting
         self.waiting.clear()
         callback()
-
-
-class Clock:
-    """Binary fractions of seconds, so that sums of them are exact."""
-
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 class Feed:

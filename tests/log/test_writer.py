@@ -4,18 +4,12 @@ import threading
 
 import pytest
 from django.db import InterfaceError, OperationalError
+from receipts import PATIENCE, error_of
 
 from django_rooms.log import backlog
 from django_rooms.log import writer as writer_module
 from django_rooms.log.appends import Append, Held, Number
 from django_rooms.log.writer import Busy, Writer
-
-PATIENCE = 10
-
-
-def error_of(receipt):
-    receipt.wait(PATIENCE)
-    return receipt.error
 
 
 def said(n, room="lobby"):
