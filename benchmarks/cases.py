@@ -70,7 +70,7 @@ def stored(peer):
 
 
 ROOMS, SAVES, HISTORY = stored("rooms"), stored("tutorial-saves"), stored("tutorial-history")
-LEAN, PASSING = entrant("rooms-lean"), entrant("rooms-passing")
+LEAN, UNSEEN, PASSING = entrant("rooms-lean"), entrant("rooms-unseen"), entrant("rooms-passing")
 DAPHNE = entrant("rooms", database="postgresql", program="daphne")
 OLDER = entrant("rooms", python=pythons.OLDER)
 # The rooms ping by themselves. uvicorn does too, and need not.
@@ -131,7 +131,7 @@ CASES = (
         "connections",
         "Coming in: {more:,} connections to {rooms} rooms, after {first} others, {at_once} handshakes under way",
         connections,
-        (*ROOMS, LEAN, BARE, BARE_IN_STACK, TUTORIAL, SOCKET_IO),
+        (*ROOMS, UNSEEN, LEAN, BARE, BARE_IN_STACK, TUTORIAL, SOCKET_IO),
         {"first": 500, "more": 2_000, "rooms": 100, "at_once": 50, "rest": 3.0},
         {"first": 200, "more": 500, "rest": 1.5},
     ),

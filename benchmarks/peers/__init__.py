@@ -5,6 +5,7 @@ from benchmarks.peers.dialects import (
     Plain,
     Rooms,
     RoomsPassing,
+    RoomsUnseen,
     SocketIO,
     SocketIORecovering,
     Tutorial,
@@ -21,6 +22,7 @@ PEERS = {
     for peer in (
         django("rooms", Rooms(), "rooms.asgi:application", README),
         django("rooms-lean", Rooms(), "rooms.asgi:lean", f"{README}, own_channel = False; a URLRouter alone"),
+        django("rooms-unseen", RoomsUnseen(), "rooms.asgi:application", f"{README}; presence_names = None"),
         django("rooms-passing", RoomsPassing(), "rooms.asgi:application", f"{README}; events, which are not stored"),
         django("tutorial", Tutorial(), "tutorial.asgi:tutorial", TUTORIAL),
         django("tutorial-saves", Tutorial(), "tutorial.asgi:saves", f"{TUTORIAL}, and acreate() before group_send()"),

@@ -195,6 +195,14 @@ class Rooms(Dialect):
 
 
 @dataclass(frozen=True)
+class RoomsUnseen(Rooms):
+    """In rooms where nobody is told who is here."""
+
+    def path(self, room, position=None):
+        return super().path(f"unseen-{room}", position)
+
+
+@dataclass(frozen=True)
 class RoomsPassing(Rooms):
     """Events: nothing is stored, and the sender does not get its own."""
 
