@@ -40,11 +40,14 @@ class RoomPresence:
         self.opening = reader.open(self)
 
     def come(self) -> None:
-        """Somebody has come by this process. Where others just have, they are shown together, a while later."""
+        """Somebody has come by this process. Where others just have, they are shown together, a while later.
+
+        The first one of all finds themselves there, and there is nobody yet whom that would have to be told.
+        """
         known = self.present.members
         if known is None:
             return  # A crowd is counted as it is recorded.
-        if self._loop.time() - self._told_at < GATHER or self._reader.budget.rest:
+        if self.present.revision and (self._loop.time() - self._told_at < GATHER or self._reader.budget.rest):
             self.changed()  # Also while nothing can be recorded, which would tell us.
         elif self.present.add(attendance().beside(self.name, known)):
             self._tell()

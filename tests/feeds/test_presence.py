@@ -432,9 +432,22 @@ async def test_where_telling_takes_long_who_comes_is_gathered_for_longer(reader,
     reader.budget.rest = pauses.expected = 2.5
     enter(ANN)
     room.come()
-    assert (room.keys, room.woken) == ([], 0)
-    await pauses.began()
     assert (room.keys, room.woken) == (["u1"], 1)
+    room.now += GATHER
+    enter(BOB)
+    room.come()
+    assert (room.keys, room.woken) == (["u1"], 1)
+    await pauses.began()
+    assert (room.keys, room.woken) == (["u1", "u2"], 2)
+
+
+async def test_the_first_of_all_is_there_though_telling_takes_long(reader, database):
+    reader.budget = Spent()
+    reader.budget.rest = 2.5
+    room = await opened(reader)
+    enter(ANN)
+    room.come()
+    assert (room.keys, room.present.revision) == (["u1"], 1)
 
 
 async def test_what_telling_takes_is_counted(reader, database):
