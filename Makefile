@@ -11,7 +11,7 @@ help:
 	@echo "make test        the whole suite: tox matrix, Redis, PostgreSQL, MariaDB, Chromium, Node"
 	@echo "make test-quick  the inner loop: Python, SQLite and the in-memory layer"
 	@echo "make chaos       servers killed, Redis and databases too, sockets cut: is anything lost? (SEED=, SECONDS=, CELLS=, SABOTAGE=)"
-	@echo "make bench       ours and every peer, side by side, for an hour and a quarter: how fast is it? (ROUNDS=, SECONDS=, ONLY=, PEERS=, OUT=)"
+	@echo "make bench       ours and every peer, side by side, for an hour and a half: how fast is it? (ROUNDS=, SECONDS=, ONLY=, PEERS=, OUT=)"
 	@echo "make bench-quick the same in less than two minutes, on PostgreSQL alone"
 	@echo "make lint        style, direction of imports, types, migrations"
 	@echo "make format      lets ruff write"

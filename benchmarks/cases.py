@@ -109,7 +109,7 @@ CASES = (
         fanout,
         FANNING,
         {"members": 500, "window": 256, "seconds": 3.0, "warm_up": 1.0},
-        {**QUICK_FANOUT, "members": 300},
+        {**QUICK_FANOUT, "members": 100},
     ),
     Case(
         "idle",
@@ -141,7 +141,7 @@ CASES = (
         storm,
         (*ROOMS, *HISTORY),
         {"members": 2_000, "rooms": STORM_ROOMS, "missed": 100},
-        {"members": 400, "count": 0},
+        {"members": 200, "rooms": 5, "count": 0},
     ),
     Case(
         "quiet",
@@ -157,7 +157,7 @@ CASES = (
         delivered,
         (ROOMS[0], TUTORIAL, HISTORY[0], PYTHON_SOCKETIO, SOCKET_IO, RECOVERY),
         {"readers": 50, "per_second": 20.0},
-        {"seconds": 4.0},
+        {"seconds": 3.0},
         rounds=OF_CUTS,
     ),
     Case(
