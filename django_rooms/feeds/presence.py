@@ -42,7 +42,7 @@ class RoomPresence:
     def come(self) -> None:
         """Somebody has come by this process. Where others just have, they are shown together, a while later.
 
-        The first one of all finds themselves there, and there is nobody yet whom that would have to be told.
+        The first one of all finds themselves there at once, whatever telling that costs: it comes once.
         """
         known = self.present.members
         if known is None:

@@ -422,14 +422,16 @@ async def test_who_comes_in_the_same_moment_as_others_is_shown_though_nothing_ca
 class Spent:
     """A budget that needs so many seconds of rest."""
 
-    rest = 0.0
     spending = staticmethod(nullcontext)
+
+    def __init__(self, rest):
+        self.rest = rest
 
 
 async def test_where_telling_takes_long_who_comes_is_gathered_for_longer(reader, database, pauses):
     room = await opened(reader)
-    reader.budget = Spent()
-    reader.budget.rest = pauses.expected = 2.5
+    pauses.expected = 2.5
+    reader.budget = Spent(2.5)
     enter(ANN)
     room.come()
     assert (room.keys, room.woken) == (["u1"], 1)
@@ -442,8 +444,7 @@ async def test_where_telling_takes_long_who_comes_is_gathered_for_longer(reader,
 
 
 async def test_the_first_of_all_is_there_though_telling_takes_long(reader, database):
-    reader.budget = Spent()
-    reader.budget.rest = 2.5
+    reader.budget = Spent(2.5)
     room = await opened(reader)
     enter(ANN)
     room.come()
